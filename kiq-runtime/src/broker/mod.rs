@@ -1,0 +1,225 @@
+//! Where jobs are kept: the seam between kiq and its stores.
+//!
+//! Three traits, split by who calls. [`Broker`] is what a client needs (put in) and what hands out the rest;
+//! [`Consumer`] is one worker process at work (fetch, settle, give back, reclaim), with its [`Presence`]; [`Browse`] is
+//! the reading side. All are object-safe and are held as `Arc<dyn …>`.
+//!
+//! # The promise every broker keeps
+//! From the moment a push returned `Ok` a job is in exactly one place: a queue, in flight (with an owner and a lease), the
+//! schedule, the retries, the dead, or done. Every move is one atomic step. The conformance suite in `tests/brokers/`
+//! holds each implementation to it.
+
+pub mod browse;
+pub mod memory;
+pub mod presence;
+#[cfg(feature = "redis")]
+pub mod redis;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+use crate::error::BrokerError;
+use crate::job::BoxFuture;
+
+#[cfg(feature = "redis")]
+pub use self::redis::RedisBroker;
+pub use browse::{Browse, Entry, JobSet, QueueSize, Stats};
+pub use memory::MemoryBroker;
+pub use presence::{Beat, CapsuleInfo, Identity, OrderMode, Presence, ProcessInfo, Signal, Work};
+
+/// The most jobs the dead set keeps; the oldest go first. Sidekiq's `dead_max_jobs` (its trim keeps one fewer).
+pub const DEAD_SET_LIMIT: usize = 10_000;
+
+/// How long the dead set keeps a job: 180 days, Sidekiq's `dead_timeout_in_seconds`.
+pub const DEAD_SET_AGE: Duration = Duration::from_secs(15_552_000);
+
+/// A store of jobs.
+pub trait Broker: Browse {
+    /// Stores jobs: each to the head of its queue, or into the schedule. Answers for each of them, in order.
+    ///
+    /// # Cancel safety
+    /// A push that was dropped may or may not have stored its jobs.
+    fn push<'a>(&'a self, jobs: &'a [NewJob]) -> BoxFuture<'a, Vec<Result<(), PushError>>>;
+
+    /// Moves at most `limit` due jobs each from the retries and the schedule to the heads of their queues, with a fresh
+    /// `enqueued_at`. What is due and no job goes to the dead set as it is.
+    ///
+    /// # Errors
+    /// When the store does not answer; what was moved is moved.
+    fn promote(&self, limit: usize) -> BoxFuture<'_, Result<Promotion, BrokerError>>;
+
+    /// One worker process at work. It owns nothing until its first [`Presence::beat`].
+    fn attach(&self, identity: Identity) -> Arc<dyn Consumer>;
+
+    /// Asks the store whether it is there and fit for use. Answers with what an operator should know, one sentence each.
+    ///
+    /// # Errors
+    /// When it is not there, or cannot be used.
+    fn check(&self) -> BoxFuture<'_, Result<Vec<String>, BrokerError>>;
+
+    /// Where the jobs are kept, for messages: an address without its password, or `memory`.
+    fn place(&self) -> String;
+}
+
+/// One worker process's hold on the store.
+///
+/// What a consumer fetched it *owns*, under a lease that its heartbeat renews. If the heartbeat stops, any other consumer
+/// may [`reclaim`](Consumer::reclaim) the jobs, and whatever the late owner then says of them changes nothing.
+pub trait Consumer: Presence {
+    /// Takes up to `want` of the oldest jobs, from the first queue that has any, then the next. Does not wait.
+    ///
+    /// # Errors
+    /// [`BrokerError::LeaseLost`] when the lease ran out; others when the store does not answer. Nothing is lost by an
+    /// error: what the store had already handed out is back in its queue within one [`reclaim`](Consumer::reclaim).
+    ///
+    /// # Cancel safety
+    /// The same holds when this is dropped.
+    fn fetch<'a>(&'a self, queues: &'a [String], want: usize) -> BoxFuture<'a, Result<Vec<UnitOfWork>, BrokerError>>;
+
+    /// Returns when one of `queues` may have a job, or after `patience`. Takes nothing.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    ///
+    /// # Cancel safety
+    /// May be dropped at any time.
+    fn wait<'a>(&'a self, queues: &'a [String], patience: Duration) -> BoxFuture<'a, Result<(), BrokerError>>;
+
+    /// Ends this process's hold on one job, in one step with the counters.
+    ///
+    /// May be repeated after an error: a second one finds nothing to do and answers [`Settled::Stale`].
+    ///
+    /// # Errors
+    /// When the store does not answer; the job is then still owned, or was settled.
+    fn settle<'a>(&'a self, unit: &'a UnitOfWork, end: &'a Settlement) -> BoxFuture<'a, Result<Settled, BrokerError>>;
+
+    /// Puts jobs back where they will be taken next, oldest first, as if they had never been fetched. Those this process
+    /// no longer owns are passed over. Answers how many went back.
+    ///
+    /// # Errors
+    /// When the store does not answer; they are then still owned, and the lease brings them back.
+    fn give_back<'a>(&'a self, units: &'a [UnitOfWork]) -> BoxFuture<'a, Result<usize, BrokerError>>;
+
+    /// Puts back what processes hold whose lease ran out, and what this process was handed without learning of it (an
+    /// answer that was lost). Any number of processes may do this at once.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    fn reclaim(&self) -> BoxFuture<'_, Result<Vec<Reclaimed>, BrokerError>>;
+}
+
+/// A job to store.
+#[derive(Clone, Debug)]
+pub struct NewJob {
+    /// The payload's JSON.
+    pub payload: String,
+    /// The queue it is for.
+    pub queue: String,
+    /// When to run it; `None` is now.
+    pub at: Option<Timestamp>,
+}
+
+/// A job in this process's hands: the exact bytes that were stored, and where its owner's mark stands.
+#[derive(Clone)]
+pub struct UnitOfWork {
+    /// The queue it was taken from.
+    pub queue: Arc<str>,
+    /// The bytes, whatever they are.
+    pub payload: Arc<[u8]>,
+    /// Its place among what this process owns; the broker's own affair.
+    pub slot: Slot,
+}
+
+impl fmt::Debug for UnitOfWork {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UnitOfWork")
+            .field("queue", &self.queue)
+            .field("bytes", &self.payload.len())
+            .field("slot", &self.slot)
+            .finish()
+    }
+}
+
+/// The place of one job in a batch that was fetched together.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Slot {
+    /// The batch.
+    pub batch: Arc<str>,
+    /// The position in it, from 0.
+    pub index: usize,
+}
+
+/// How this process's hold on a job ends.
+#[derive(Clone, Debug)]
+pub enum Settlement {
+    /// It succeeded. Counts as processed.
+    Done,
+    /// It failed and is tried again at a time. Counts as processed and failed.
+    Retry {
+        /// The payload with the failure written into it.
+        payload: String,
+        /// When.
+        at: Timestamp,
+    },
+    /// It failed for good and is kept among the dead. Counts as processed and failed.
+    Dead {
+        /// The payload with the failure written into it.
+        payload: String,
+        /// The time of death.
+        at: Timestamp,
+    },
+    /// It failed for good and nothing is kept. Counts as processed and failed.
+    Discarded,
+    /// It is no job: its bytes go to the dead set as they are. Counts as nothing, as in Sidekiq.
+    NotAJob {
+        /// The time of death.
+        at: Timestamp,
+    },
+}
+
+/// What a settlement did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// It is done. `trimmed` old entries had to leave the dead set.
+    Applied {
+        /// How many jobs left the dead set because it is full or they are too old.
+        trimmed: usize,
+    },
+    /// This process did not own the job any more; nothing was changed.
+    Stale,
+}
+
+/// Jobs that were put back because their owner is gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reclaimed {
+    /// Who held them.
+    pub owner: String,
+    /// The queue they are back in.
+    pub queue: String,
+    /// How many.
+    pub jobs: usize,
+}
+
+/// What one promotion did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Promotion {
+    /// Jobs moved to their queues.
+    pub moved: usize,
+    /// Entries that are no jobs, moved to the dead set.
+    pub buried: usize,
+    /// How long until the next entry is due, by the store's clock; zero when more are due already.
+    pub next_in: Option<Duration>,
+}
+
+/// Why a push did not return `Ok`.
+#[derive(Debug, thiserror::Error)]
+pub enum PushError {
+    /// Certainly not stored.
+    #[error(transparent)]
+    Rejected(BrokerError),
+    /// The request went out and no answer came: stored, or not.
+    #[error(transparent)]
+    Unknown(BrokerError),
+}

@@ -1,0 +1,5 @@
+//! Jobs in Redis.
+
+/// Jobs in Redis.
+#[derive(Debug)]
+pub struct RedisBroker;

@@ -1,0 +1,198 @@
+//! A function's arguments ↔ a JSON array, one element a parameter, in declaration order.
+//!
+//! Positional because Sidekiq is: `CompleteOrder.perform_async(42)` is `"args":[42]`. The number of parameters decides
+//! how many elements there must be; a one-element array is never taken for "the arguments themselves".
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+
+/// What can be a job's argument: anything that serde writes to JSON and reads back.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a job argument",
+    label = "not storable in a job",
+    note = "a job argument is written to Redis and read back by the worker: it must implement `serde::Serialize` and `serde::de::DeserializeOwned`, and be `Send + 'static`",
+    note = "if this parameter is worker state and not an argument, take it as `Data<T>` or mark it `#[inject]`"
+)]
+pub trait JobArg: Serialize + DeserializeOwned + Send + 'static {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Serialize + DeserializeOwned + Send + 'static> JobArg for T {}
+
+/// The name and type of one argument.
+pub struct ArgKey<T> {
+    name: &'static str,
+    of: PhantomData<fn() -> T>,
+}
+
+impl<T: JobArg> ArgKey<T> {
+    /// The argument called `name`.
+    pub const fn new(name: &'static str) -> Self {
+        ArgKey { name, of: PhantomData }
+    }
+}
+
+impl<T> Clone for ArgKey<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for ArgKey<T> {}
+
+impl<T> fmt::Debug for ArgKey<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ArgKey").field(&self.name).finish()
+    }
+}
+
+/// Writes a JSON array, argument by argument.
+#[derive(Debug)]
+pub struct ArgsWriter {
+    job: &'static str,
+    json: Vec<u8>,
+    count: usize,
+    fault: Option<ArgsError>,
+}
+
+impl ArgsWriter {
+    /// An empty array, for the job of that name.
+    pub fn new(job: &'static str) -> Self {
+        ArgsWriter { job, json: vec![b'['], count: 0, fault: None }
+    }
+
+    /// Adds one argument. The first that cannot be written is reported by [`finish`](Self::finish).
+    pub fn arg<T: Serialize>(&mut self, key: ArgKey<T>, value: &T) {
+        if self.count > 0 {
+            self.json.push(b',');
+        }
+        if let Err(error) = serde_json::to_writer(&mut self.json, value) {
+            self.fault.get_or_insert(ArgsError {
+                job: self.job,
+                fault: Fault::Write { index: self.count, name: key.name, error: error.to_string() },
+            });
+        }
+        self.count += 1;
+    }
+
+    /// The array.
+    ///
+    /// # Errors
+    /// When an argument could not be written.
+    pub fn finish(mut self) -> Result<Box<RawValue>, ArgsError> {
+        if let Some(fault) = self.fault {
+            return Err(fault);
+        }
+        self.json.push(b']');
+        let not_json = |error: String| ArgsError { job: self.job, fault: Fault::NotJson { error } };
+        let json = String::from_utf8(self.json).map_err(|e| not_json(e.to_string()))?;
+        RawValue::from_string(json).map_err(|e| not_json(e.to_string()))
+    }
+}
+
+/// Reads a JSON array, argument by argument.
+#[derive(Debug)]
+pub struct ArgsReader<'a> {
+    job: &'static str,
+    args: Vec<&'a RawValue>,
+    next: usize,
+}
+
+impl<'a> ArgsReader<'a> {
+    /// Starts at the first element.
+    ///
+    /// # Errors
+    /// When `args` is no JSON array.
+    pub fn new(job: &'static str, args: &'a RawValue) -> Result<Self, ArgsError> {
+        match serde_json::from_str(args.get()) {
+            Ok(args) => Ok(ArgsReader { job, args, next: 0 }),
+            Err(error) => Err(ArgsError { job, fault: Fault::NotJson { error: error.to_string() } }),
+        }
+    }
+
+    /// The next argument.
+    ///
+    /// # Errors
+    /// When there is none left, or it does not decode as `T`.
+    pub fn arg<T: DeserializeOwned>(&mut self, key: ArgKey<T>) -> Result<T, ArgsError> {
+        match self.optional(key)? {
+            Some(value) => Ok(value),
+            None => Err(self.error(Fault::Missing {
+                index: self.next.saturating_sub(1),
+                name: key.name,
+                given: self.args.len(),
+            })),
+        }
+    }
+
+    /// The next argument, or what `default` gives when the array ends before it: an older payload.
+    ///
+    /// # Errors
+    /// When it is there and does not decode as `T`.
+    pub fn arg_or<T: DeserializeOwned>(&mut self, key: ArgKey<T>, default: impl FnOnce() -> T) -> Result<T, ArgsError> {
+        Ok(self.optional(key)?.unwrap_or_else(default))
+    }
+
+    /// Checks that no element is left over.
+    ///
+    /// # Errors
+    /// When there are more elements than the job has arguments.
+    pub fn finish(self) -> Result<(), ArgsError> {
+        if self.next < self.args.len() {
+            return Err(self.error(Fault::TooMany { given: self.args.len(), expected: self.next }));
+        }
+        Ok(())
+    }
+
+    fn optional<T: DeserializeOwned>(&mut self, key: ArgKey<T>) -> Result<Option<T>, ArgsError> {
+        let index = self.next;
+        self.next += 1;
+        let Some(raw) = self.args.get(index) else {
+            return Ok(None);
+        };
+        match serde_json::from_str(raw.get()) {
+            Ok(value) => Ok(Some(value)),
+            Err(error) => Err(self.error(Fault::Read { index, name: key.name, error: error.to_string() })),
+        }
+    }
+
+    fn error(&self, fault: Fault) -> ArgsError {
+        ArgsError { job: self.job, fault }
+    }
+}
+
+/// A job's arguments could not be written or read. The message names the job, the argument and the reason.
+///
+/// # Examples
+/// ```
+/// use kiq::{ArgKey, ArgsReader};
+///
+/// let args = serde_json::value::RawValue::from_string(r#"["x"]"#.into())?;
+/// let mut reader = ArgsReader::new("Pdf::RenderJob", &args)?;
+/// let error = reader.arg(ArgKey::<u32>::new("dpi")).unwrap_err();
+/// assert!(error.to_string().starts_with("Pdf::RenderJob: argument 0 `dpi`: invalid type: string \"x\", expected u32"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{job}: {fault}")]
+pub struct ArgsError {
+    job: &'static str,
+    fault: Fault,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+enum Fault {
+    #[error("the arguments are not a JSON array: {error}")]
+    NotJson { error: String },
+    #[error("argument {index} `{name}` cannot be written as JSON: {error}")]
+    Write { index: usize, name: &'static str, error: String },
+    #[error("argument {index} `{name}`: {error}")]
+    Read { index: usize, name: &'static str, error: String },
+    #[error("missing argument {index} `{name}` (given {given})")]
+    Missing { index: usize, name: &'static str, given: usize },
+    #[error("wrong number of arguments (given {given}, expected {expected})")]
+    TooMany { given: usize, expected: usize },
+}

@@ -1,0 +1,134 @@
+//! What a run is told: which job it is, which try, the shared state, and whether the worker is stopping.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::value::RawValue;
+use tokio::sync::watch;
+
+use super::jid::Jid;
+use super::payload::Payload;
+use super::state::State;
+use super::{ArgsError, Job};
+
+/// One run of a job. Cheap to clone; a parameter `cx: &JobContext` (or `cx: JobContext`) receives it.
+///
+/// # Examples
+/// ```
+/// use kiq::JobContext;
+///
+/// async fn reindex(cx: &JobContext) {
+///     for page in 0..10_000 {
+///         if cx.is_stopping() {
+///             return; // a deploy: what is left is for another run
+///         }
+///         # let _ = page; break;
+///     }
+/// }
+/// # let cx = JobContext::detached();
+/// # drop(reindex(&cx));
+/// ```
+#[derive(Clone)]
+pub struct JobContext(Arc<Run>);
+
+struct Run {
+    payload: Payload,
+    queue: String,
+    state: State,
+    timeout: Option<Duration>,
+    stopping: watch::Receiver<bool>,
+}
+
+impl JobContext {
+    /// The context of one run. `stopping` turns true when the worker stops taking jobs and waits for this one.
+    pub fn new(
+        payload: Payload,
+        queue: impl Into<String>,
+        state: State,
+        timeout: Option<Duration>,
+        stopping: watch::Receiver<bool>,
+    ) -> Self {
+        JobContext(Arc::new(Run { payload, queue: queue.into(), state, timeout, stopping }))
+    }
+
+    /// A context of no worker, for a test that calls the job's function itself: class `Detached`, no arguments, no state,
+    /// never stopping.
+    pub fn detached() -> Self {
+        let args = RawValue::from_string("[]".to_owned()).unwrap_or_default();
+        let payload = Payload::new("Detached", args, "default", Jid::random(), crate::clock::Timestamp::from_micros(0));
+        JobContext::new(payload, "default", State::new(), None, watch::channel(false).1)
+    }
+
+    /// The job's id: the same on every try.
+    pub fn jid(&self) -> &Jid {
+        self.0.payload.jid()
+    }
+
+    /// The job's name.
+    pub fn class(&self) -> &str {
+        self.0.payload.class()
+    }
+
+    /// The queue it was taken from.
+    pub fn queue(&self) -> &str {
+        &self.0.queue
+    }
+
+    /// Which try this is, from 1. Runs that were interrupted (a deploy, a lost process) are not counted.
+    pub fn attempt(&self) -> u32 {
+        self.0.payload.failures().saturating_add(1)
+    }
+
+    /// The whole record of the job.
+    pub fn payload(&self) -> &Payload {
+        &self.0.payload
+    }
+
+    /// The worker's shared state.
+    pub fn state(&self) -> &State {
+        &self.0.state
+    }
+
+    /// How long this run may take, if there is a limit.
+    pub fn timeout(&self) -> Option<Duration> {
+        self.0.timeout
+    }
+
+    /// Whether the worker is stopping. A long job may then return early; one that is still running at the deadline is
+    /// dropped where it awaits, and runs again from its start elsewhere.
+    pub fn is_stopping(&self) -> bool {
+        *self.0.stopping.borrow()
+    }
+
+    /// Waits until the worker is stopping.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when this is dropped.
+    pub async fn stopping(&self) {
+        let mut stopping = self.0.stopping.clone();
+        if stopping.wait_for(|stopping| *stopping).await.is_err() {
+            // Nobody is left to say so.
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// The job as a value.
+    ///
+    /// # Errors
+    /// When the stored arguments do not fit `J`.
+    pub fn job<J: Job>(&self) -> Result<J, ArgsError> {
+        J::from_args(self.0.payload.args())
+    }
+}
+
+impl fmt::Debug for JobContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JobContext")
+            .field("class", &self.class())
+            .field("jid", self.jid())
+            .field("queue", &self.queue())
+            .field("attempt", &self.attempt())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,268 @@
+//! How a run ends when it does not succeed: the error, what to call it, and what shall become of the job.
+
+use std::any::{Any, type_name};
+use std::error::Error;
+use std::fmt;
+
+use super::args::ArgsError;
+use super::state::Rejection;
+
+/// The longest error message kept with a job, in characters: as Sidekiq's `job_retry.rb`.
+pub const MAX_ERROR_MESSAGE: usize = 10_000;
+
+/// The longest error class kept with a job, in characters.
+pub const MAX_ERROR_CLASS: usize = 512;
+
+/// How one run of a job ended.
+pub type JobResult = Result<(), Failure>;
+
+/// What shall become of a job whose run failed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Disposition {
+    /// Try again as its retries say, and tell: the default, as in Sidekiq.
+    #[default]
+    Retry,
+    /// Try again as its retries say, and tell nobody before they are used up (`transient = […]`).
+    Transient,
+    /// End it here, on record but neither retried nor kept among the dead (`discard = […]`).
+    Discard,
+}
+
+/// A failed run: the error with its name, and the [`Disposition`].
+pub struct Failure {
+    class: String,
+    error: Box<dyn Error + Send + Sync>,
+    disposition: Disposition,
+}
+
+impl Failure {
+    /// A failure of the class named `class`, which shall be retried.
+    ///
+    /// The class is what Sidekiq's pages print before the message, unescaped; characters that are markup there are
+    /// replaced, and it is cut at [`MAX_ERROR_CLASS`] characters.
+    pub fn new(class: &str, error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Failure { class: display_class(class), error: error.into(), disposition: Disposition::Retry }
+    }
+
+    /// The failure of an error of type `E`, named after that type.
+    pub fn of<E: Into<Box<dyn Error + Send + Sync>>>(error: E) -> Self {
+        let class = match type_name::<E>() {
+            boxed if boxed.starts_with("alloc::boxed::Box<dyn ") => "Box<dyn Error>",
+            named => named,
+        };
+        Failure::new(class, error)
+    }
+
+    /// What a caught panic amounts to: class `panic`, with its message where it has one.
+    pub fn from_panic(payload: &(dyn Any + Send)) -> Self {
+        let message = if let Some(text) = payload.downcast_ref::<&str>() {
+            (*text).to_owned()
+        } else if let Some(text) = payload.downcast_ref::<String>() {
+            text.clone()
+        } else {
+            "the job panicked with a value that is not text".to_owned()
+        };
+        Failure::new("panic", message)
+    }
+
+    /// The same failure with another disposition.
+    #[must_use]
+    pub fn with_disposition(mut self, disposition: Disposition) -> Self {
+        self.disposition = disposition;
+        self
+    }
+
+    /// The error's class, as stored in `error_class`.
+    pub fn class(&self) -> &str {
+        &self.class
+    }
+
+    /// The error itself; its `source()` chain is intact.
+    pub fn error(&self) -> &(dyn Error + Send + Sync + 'static) {
+        &*self.error
+    }
+
+    /// What shall become of the job.
+    pub fn disposition(&self) -> Disposition {
+        self.disposition
+    }
+
+    /// The message as stored in `error_message`: at most 10,000 characters. A `Display` that panics or fails gives a
+    /// placeholder.
+    pub fn message(&self) -> String {
+        let mut text = Limited { text: String::new(), left: MAX_ERROR_MESSAGE };
+        let written = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            // Running full ends the formatting early, and is no fault.
+            fmt::write(&mut text, format_args!("{}", self.error)).is_ok() || text.left == 0
+        }));
+        match written {
+            Ok(true) => text.text,
+            _ => format!("{}(the error's own message failed to print)", text.text),
+        }
+    }
+}
+
+impl fmt::Debug for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Failure")
+            .field("class", &self.class)
+            .field("error", &self.message())
+            .field("disposition", &self.disposition)
+            .finish()
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.class, self.message())
+    }
+}
+
+impl From<ArgsError> for Failure {
+    fn from(error: ArgsError) -> Self {
+        Failure::new("kiq::ArgsError", error)
+    }
+}
+
+impl From<Rejection> for Failure {
+    fn from(error: Rejection) -> Self {
+        Failure::new("kiq::Rejection", error)
+    }
+}
+
+/// Text that stops growing at a number of characters.
+struct Limited {
+    text: String,
+    left: usize,
+}
+
+impl fmt::Write for Limited {
+    fn write_str(&mut self, part: &str) -> fmt::Result {
+        for c in part.chars() {
+            if self.left == 0 {
+                return Err(fmt::Error);
+            }
+            self.left -= 1;
+            self.text.push(c);
+        }
+        Ok(())
+    }
+}
+
+/// Sidekiq's pages print class names as HTML without escaping them, so no markup may get there.
+fn display_class(class: &str) -> String {
+    class
+        .chars()
+        .take(MAX_ERROR_CLASS)
+        .map(|c| match c {
+            '<' => '‹',
+            '>' => '›',
+            '&' => '+',
+            '"' | '\'' => '’',
+            c if c.is_control() => ' ',
+            c => c,
+        })
+        .collect()
+}
+
+/// What a job function may return: `()`, or `Result<(), E>` for any `E` that converts into
+/// `Box<dyn Error + Send + Sync>` (error enums, `anyhow::Error`, `eyre::Report`, boxed errors, `String`).
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the output of a job",
+    label = "expected `()` or `Result<(), E>`",
+    note = "a job's result goes nowhere: store what it computed and return `()` or `Result<(), E>`"
+)]
+pub trait JobOutput {
+    /// The error type; [`Infallible`](std::convert::Infallible) for `()`.
+    type Error: JobError;
+
+    /// As a result.
+    ///
+    /// # Errors
+    /// What the job returned.
+    fn into_result(self) -> Result<(), Self::Error>;
+}
+
+impl JobOutput for () {
+    type Error = std::convert::Infallible;
+    fn into_result(self) -> Result<(), Self::Error> {
+        Ok(())
+    }
+}
+
+impl<E: JobError> JobOutput for Result<(), E> {
+    type Error = E;
+    fn into_result(self) -> Result<(), E> {
+        self
+    }
+}
+
+/// The error of a job: anything that converts into `Box<dyn Error + Send + Sync>`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the error of a job",
+    label = "not an error a worker can keep",
+    note = "use an error type (`thiserror` writes them), `anyhow::Error`, `eyre::Report`, `String` or `Box<dyn Error + Send + Sync>`",
+    note = "a boxed error needs `Send + Sync`, since a job may move between threads"
+)]
+pub trait JobError {
+    /// As a failure that shall be retried, named after the error's type.
+    fn into_failure(self) -> Failure;
+}
+
+#[diagnostic::do_not_recommend]
+impl<E: Into<Box<dyn Error + Send + Sync>>> JobError for E {
+    fn into_failure(self) -> Failure {
+        Failure::of(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Endless;
+    impl fmt::Display for Endless {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            loop {
+                f.write_str("again ")?;
+            }
+        }
+    }
+    impl Error for Endless {}
+
+    #[derive(Debug)]
+    struct Unprintable;
+    impl fmt::Display for Unprintable {
+        fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+            panic!("no words")
+        }
+    }
+    impl Error for Unprintable {}
+
+    #[test]
+    fn a_message_is_cut_at_ten_thousand_characters() {
+        assert_eq!(Failure::of(Endless).message().chars().count(), MAX_ERROR_MESSAGE);
+        assert_eq!(Failure::of("é".repeat(20_000)).message(), "é".repeat(10_000));
+    }
+
+    #[test]
+    fn a_display_that_panics_gives_a_placeholder() {
+        assert_eq!(Failure::of(Unprintable).message(), "(the error's own message failed to print)");
+    }
+
+    #[test]
+    fn a_class_holds_no_markup() {
+        assert_eq!(Failure::new("Vec<&str>", "x").class(), "Vec‹+str›");
+        assert_eq!(Failure::of(Box::<dyn Error + Send + Sync>::from("x")).class(), "Box‹dyn Error›");
+        assert!(Failure::of(Endless).class().ends_with("failure::tests::Endless"));
+    }
+
+    #[test]
+    fn a_panic_payload_of_any_type_has_a_message() {
+        assert_eq!(Failure::from_panic(&"boom").message(), "boom");
+        assert_eq!(Failure::from_panic(&String::from("boom")).message(), "boom");
+        assert!(Failure::from_panic(&7).message().contains("not text"));
+    }
+}

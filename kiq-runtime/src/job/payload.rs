@@ -1,0 +1,447 @@
+//! Sidekiq's record of a job, field by field; what kiq does not know is kept byte for byte.
+//!
+//! One JSON object. Fields are kept in the order they were read, each value as the text it was, so that integers beyond
+//! 64 bits, `1.10`, `1e400` and fields of other programs survive any number of retries.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::de::{DeserializeOwned, MapAccess, Visitor};
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::value::RawValue;
+
+use crate::clock::Timestamp;
+
+use super::jid::Jid;
+use super::json;
+use super::options::{DEFAULT_RETRIES, MAX_RETRIES, Retry};
+
+/// Numbers from here on are milliseconds, smaller ones seconds: 10¹¹ s is the year 5138, 10¹¹ ms is 1973.
+///
+/// A superset of what Sidekiq 8 does, which goes by the JSON type (wire: integers are milliseconds, floats seconds).
+const MILLIS_FROM: f64 = 1e11;
+
+/// A job as it stands in Redis.
+///
+/// # Examples
+/// ```
+/// use kiq::Payload;
+///
+/// let text = r#"{"class":"Pdf","args":[123456789012345678901234567890,1.10],"jid":"a1","queue":"low","locale":"de"}"#;
+/// let mut job = Payload::parse(text.as_bytes())?;
+/// assert_eq!(job.class(), "Pdf");
+/// job.set("retry_count", &0);
+/// assert_eq!(job.to_string(), text.replace('}', r#","retry_count":0}"#));
+/// # Ok::<(), kiq::PayloadError>(())
+/// ```
+#[derive(Clone)]
+pub struct Payload {
+    fields: Fields,
+    class: String,
+    jid: Jid,
+}
+
+impl Payload {
+    /// A new job: `class`, `args` (a JSON array), `queue`, a `jid`, the time it was made, and `retry`.
+    pub fn new(class: &str, args: Box<RawValue>, queue: &str, jid: Jid, created_at: Timestamp) -> Self {
+        let mut job = Payload { fields: Fields(Vec::with_capacity(10)), class: class.to_owned(), jid: jid.clone() };
+        job.set("class", class);
+        job.fields.set("args", args);
+        job.set("jid", jid.as_str());
+        job.set("queue", queue);
+        job.set("retry", &true);
+        job.set_time("created_at", created_at);
+        job
+    }
+
+    /// Reads a stored job.
+    ///
+    /// # Errors
+    /// When the bytes are no JSON object with a text `class` and an array `args`: it can never run. (Sidekiq loses eight
+    /// kinds of these; kiq moves them to the dead set as they are.)
+    pub fn parse(bytes: &[u8]) -> Result<Self, PayloadError> {
+        let fields: Fields = match serde_json::from_slice(bytes) {
+            Ok(fields) => fields,
+            Err(error) => return Err(PayloadError::NotAnObject { reason: error.to_string() }),
+        };
+        if let Some(reason) = json::fault(bytes) {
+            return Err(PayloadError::NotAnObject { reason: reason.to_owned() });
+        }
+        let class: String = match fields.get("class").map(|raw| serde_json::from_str(raw.get())) {
+            Some(Ok(class)) => class,
+            Some(Err(_)) => return Err(PayloadError::NoClass { found: fields.excerpt("class") }),
+            None => return Err(PayloadError::NoClass { found: "nothing".to_owned() }),
+        };
+        if !fields.get("args").is_some_and(|args| args.get().starts_with('[')) {
+            return Err(PayloadError::NoArgs { class, found: fields.excerpt("args") });
+        }
+        let jid = match fields.get("jid").map(|raw| serde_json::from_str::<String>(raw.get())) {
+            Some(Ok(jid)) if !jid.is_empty() => Jid::found(&jid),
+            _ => Jid::derived(bytes),
+        };
+        Ok(Payload { fields, class, jid })
+    }
+
+    /// The name of the job: what the worker looks up.
+    pub fn class(&self) -> &str {
+        &self.class
+    }
+
+    /// The id. One without a usable `jid` field has an id derived from its bytes; the field is left as it is.
+    pub fn jid(&self) -> &Jid {
+        &self.jid
+    }
+
+    /// The arguments: a JSON array, as the text it was stored as.
+    pub fn args(&self) -> &RawValue {
+        // Both constructors put it there; an empty array is the only honest answer of a job whose field was removed.
+        self.fields.get("args").unwrap_or(RawValue::NULL)
+    }
+
+    /// The queue the job says it belongs to. The list it is found in counts more.
+    pub fn queue(&self) -> Option<String> {
+        self.get("queue")
+    }
+
+    /// The labels; none when the field is missing or no list of texts.
+    pub fn tags(&self) -> Vec<String> {
+        self.get("tags").unwrap_or_default()
+    }
+
+    /// The field `retry`, as Sidekiq reads it: a count, `false` for none, anything else for the default.
+    ///
+    /// Negative counts are taken for 0 and those beyond 1,000 for 1,000. `None` is a job that does not say; its class
+    /// decides.
+    pub fn retry(&self) -> Option<Retry> {
+        let raw = self.fields.get("retry")?.get();
+        match raw {
+            "null" => None,
+            "false" => Some(Retry::Never),
+            _ => Some(match raw.parse::<f64>() {
+                Ok(count) => Retry::Max(count.clamp(0.0, f64::from(MAX_RETRIES)) as u32),
+                Err(_) => Retry::Default,
+            }),
+        }
+    }
+
+    /// How many failures were recorded before this run: the field `retry_count` plus one, 0 without the field.
+    ///
+    /// The field is 0 after the first failure; Sidekiq's pages may set it to -1. What is no number counts as 0 retries.
+    pub fn failures(&self) -> u32 {
+        match self.retry_count() {
+            Some(count) => u32::try_from(count.saturating_add(1)).unwrap_or(if count < 0 { 0 } else { u32::MAX }),
+            None => 0,
+        }
+    }
+
+    /// The field `retry_count`; 0 when it is there and no number.
+    pub(crate) fn retry_count(&self) -> Option<i64> {
+        let raw = self.fields.get("retry_count")?.get();
+        match raw {
+            "null" => None,
+            _ => Some(raw.parse::<f64>().map_or(0, |count| count as i64)),
+        }
+    }
+
+    /// Whether the job shall be kept in the dead set at its end: unless `dead` is `false`.
+    pub fn dead(&self) -> bool {
+        self.fields.get("dead").is_none_or(|raw| raw.get() != "false")
+    }
+
+    /// When the job was first enqueued.
+    pub fn created_at(&self) -> Option<Timestamp> {
+        self.time("created_at")
+    }
+
+    /// When the job last entered a queue.
+    pub fn enqueued_at(&self) -> Option<Timestamp> {
+        self.time("enqueued_at")
+    }
+
+    /// A field as a `T`; `None` when it is missing or something else.
+    pub fn get<T: DeserializeOwned>(&self, field: &str) -> Option<T> {
+        serde_json::from_str(self.fields.get(field)?.get()).ok()
+    }
+
+    /// A field as the JSON text it was stored as.
+    pub fn raw(&self, field: &str) -> Option<&RawValue> {
+        self.fields.get(field)
+    }
+
+    /// Sets a field. A new one goes to the end; a value that serde cannot write as JSON is left out.
+    pub fn set<T: Serialize + ?Sized>(&mut self, field: &str, value: &T) {
+        if let Ok(raw) = serde_json::value::to_raw_value(value) {
+            self.fields.set(field, raw);
+        }
+    }
+
+    /// Removes a field.
+    pub fn remove(&mut self, field: &str) {
+        self.fields.0.retain(|(name, _)| name != field);
+    }
+
+    /// Sets a time, in the style of the job's `created_at`.
+    ///
+    /// Float seconds unless the payload came with integer milliseconds (Sidekiq 8): the one form that 6.4, 7 and 8 all
+    /// read, and never a whole number of seconds, which 8 takes for 1970.
+    pub fn set_time(&mut self, field: &str, time: Timestamp) {
+        let text = if self.times_are_millis() {
+            (time.as_micros() / 1000).to_string()
+        } else {
+            // A whole second gets a microsecond: Lua's cjson would print it without its fraction.
+            let whole = time.as_micros() % 1_000_000 == 0;
+            (if whole { time + Duration::from_micros(1) } else { time }).to_score()
+        };
+        if let Ok(raw) = RawValue::from_string(text) {
+            self.fields.set(field, raw);
+        }
+    }
+
+    /// Reads a time in any of the forms met in the wild: float seconds, integer milliseconds, either as text, ISO 8601.
+    pub fn time(&self, field: &str) -> Option<Timestamp> {
+        let raw = self.fields.get(field)?.get();
+        let text: String = match raw.strip_prefix('"') {
+            Some(_) => serde_json::from_str(raw).ok()?,
+            None => raw.to_owned(),
+        };
+        match text.parse::<f64>() {
+            Ok(number) if number >= MILLIS_FROM => Some(Timestamp::from_seconds(number / 1000.0)),
+            Ok(number) if number.is_finite() => Some(Timestamp::from_seconds(number)),
+            Ok(_) => None,
+            Err(_) => Timestamp::parse_iso(&text),
+        }
+    }
+
+    fn times_are_millis(&self) -> bool {
+        let created_at = self.fields.get("created_at").map_or("", RawValue::get);
+        !created_at.contains(['.', 'e', 'E']) && created_at.parse::<f64>().is_ok_and(|n| n >= MILLIS_FROM)
+    }
+}
+
+impl fmt::Display for Payload {
+    /// The JSON text to store.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match serde_json::to_string(&self.fields) {
+            Ok(text) => f.write_str(&text),
+            Err(_) => Err(fmt::Error),
+        }
+    }
+}
+
+impl fmt::Debug for Payload {
+    /// Class and jid only: arguments do not belong in logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Payload").field("class", &self.class).field("jid", &self.jid).finish_non_exhaustive()
+    }
+}
+
+/// The retries a job has: its own, its class's, or the worker's default.
+pub(crate) fn max_retries(own: Option<Retry>, class: Option<Retry>) -> Option<u32> {
+    match own.or(class).unwrap_or_default() {
+        Retry::Default => Some(DEFAULT_RETRIES),
+        Retry::Max(count) => Some(count),
+        Retry::Never => None,
+    }
+}
+
+/// The fields in order, each value as its text. Of a name that comes twice the last counts, as for Ruby.
+#[derive(Clone)]
+struct Fields(Vec<(String, Box<RawValue>)>);
+
+impl Fields {
+    fn get(&self, field: &str) -> Option<&RawValue> {
+        self.0.iter().rev().find(|(name, _)| name == field).map(|(_, raw)| &**raw)
+    }
+
+    fn set(&mut self, field: &str, raw: Box<RawValue>) {
+        // All of them, so that the last still counts.
+        let mut found = false;
+        for (_, old) in self.0.iter_mut().filter(|(name, _)| name == field) {
+            *old = raw.clone();
+            found = true;
+        }
+        if !found {
+            self.0.push((field.to_owned(), raw));
+        }
+    }
+
+    fn excerpt(&self, field: &str) -> String {
+        self.get(field).map_or_else(|| "nothing".to_owned(), |raw| raw.get().chars().take(40).collect())
+    }
+}
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Fields;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
+                let mut fields = Vec::with_capacity(16);
+                while let Some(field) = map.next_entry()? {
+                    fields.push(field);
+                }
+                Ok(Fields(fields))
+            }
+        }
+        deserializer.deserialize_map(Object)
+    }
+}
+
+impl Serialize for Fields {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (name, raw) in &self.0 {
+            map.serialize_entry(name, raw)?;
+        }
+        map.end()
+    }
+}
+
+/// What was found in a queue or set is not a job and can never run.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PayloadError {
+    /// The bytes are no JSON object.
+    #[error("the payload is not a JSON object: {reason}")]
+    NotAnObject {
+        /// What the parser says.
+        reason: String,
+    },
+    /// There is no class to look up.
+    #[error("the payload's `class` must be a text, found {found}")]
+    NoClass {
+        /// The beginning of what is there.
+        found: String,
+    },
+    /// There are no arguments to pass.
+    #[error("the `args` of a {class} job must be an array, found {found}")]
+    NoArgs {
+        /// The class of the job.
+        class: String,
+        /// The beginning of what is there.
+        found: String,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Payload {
+        Payload::parse(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn what_is_no_job_is_refused() {
+        for text in [
+            "",
+            "{oops",
+            "{\"class\":\"A\"",
+            "null",
+            "7",
+            "\"x\"",
+            "[]",
+            "true",
+            "{}",
+            r#"{"args":[]}"#,
+            r#"{"class":7,"args":[]}"#,
+            r#"{"class":null,"args":[]}"#,
+            r#"{"class":"A"}"#,
+            r#"{"class":"A","args":null}"#,
+            r#"{"class":"A","args":{}}"#,
+            r#"{"class":"A","args":"x"}"#,
+            r#"{"class":"A","args":["\ud800"]}"#,
+            "{\"class\":\"A\",\"args\":[\"\u{0}\"]}",
+            "\u{feff}{\"class\":\"A\",\"args\":[]}",
+            r#"{"class":"A","args":[]} x"#,
+            r#"{"class":"A","args":[]}{}"#,
+            r#"{"class":"A","args":[NaN]}"#,
+            r#"{"class":"A","args":[1,]}"#,
+        ] {
+            assert!(Payload::parse(text.as_bytes()).is_err(), "{text}");
+        }
+        assert!(Payload::parse(b"{\"class\":\"A\",\"args\":[\"\xff\"]}").is_err());
+        let deep = format!(r#"{{"class":"A","args":{}{}}}"#, "[".repeat(100_000), "]".repeat(100_000));
+        assert!(Payload::parse(deep.as_bytes()).is_err());
+    }
+
+    #[test]
+    fn unknown_fields_and_odd_numbers_survive_byte_for_byte() {
+        let text =
+            r#"{"class":"A","args":[1180591620717411303424,1.10,-0,1e400,{"b":1,"a":2}],"jid":"x","z":[ 1 ],"z":2}"#;
+
+        let mut job = parse(text);
+        job.set("retry_count", &3);
+
+        assert_eq!(job.to_string(), format!("{},\"retry_count\":3}}", &text[..text.len() - 1]));
+    }
+
+    #[test]
+    fn a_field_that_comes_twice_reads_the_same_before_and_after_it_is_set() {
+        let mut job = parse(r#"{"class":"A","args":[],"queue":"one","queue":"two"}"#);
+        assert_eq!(job.queue().as_deref(), Some("two"));
+
+        job.set("queue", "three");
+
+        assert_eq!(parse(&job.to_string()).queue().as_deref(), Some("three"));
+    }
+
+    #[test]
+    fn retry_is_read_as_sidekiq_reads_it() {
+        let retry = |value: &str| parse(&format!(r#"{{"class":"A","args":[],"retry":{value}}}"#)).retry();
+        assert_eq!(retry("true"), Some(Retry::Default));
+        assert_eq!(retry("false"), Some(Retry::Never));
+        assert_eq!(retry("0"), Some(Retry::Max(0)));
+        assert_eq!(retry("7"), Some(Retry::Max(7)));
+        assert_eq!(retry("-1"), Some(Retry::Max(0)));
+        assert_eq!(retry("1e30"), Some(Retry::Max(MAX_RETRIES)));
+        assert_eq!(retry("\"soon\""), Some(Retry::Default));
+        assert_eq!(retry("null"), None);
+        assert_eq!(parse(r#"{"class":"A","args":[]}"#).retry(), None);
+    }
+
+    #[test]
+    fn failures_are_counted_from_the_field_that_starts_at_zero() {
+        let failures = |value: &str| parse(&format!(r#"{{"class":"A","args":[],"retry_count":{value}}}"#)).failures();
+        assert_eq!(failures("0"), 1);
+        assert_eq!(failures("24"), 25);
+        assert_eq!(failures("-1"), 0);
+        assert_eq!(failures("-5"), 0);
+        assert_eq!(failures("\"x\""), 1);
+        assert_eq!(failures("1e30"), u32::MAX);
+        assert_eq!(parse(r#"{"class":"A","args":[]}"#).failures(), 0);
+    }
+
+    #[test]
+    fn times_are_read_in_every_form_and_written_in_the_payloads_own() {
+        let at = Timestamp::from_micros(1_795_452_509_373_000);
+        for form in ["1795452509.373", "1795452509373", "\"1795452509.373\"", "\"2026-11-23T18:48:29.373Z\""] {
+            let job = parse(&format!(r#"{{"class":"A","args":[],"created_at":{form}}}"#));
+            assert_eq!(job.created_at(), Some(at), "{form}");
+        }
+        assert_eq!(parse(r#"{"class":"A","args":[],"created_at":null}"#).created_at(), None);
+
+        let mut from_eight = parse(r#"{"class":"A","args":[],"created_at":1795452509373}"#);
+        from_eight.set_time("failed_at", at);
+        assert_eq!(from_eight.raw("failed_at").unwrap().get(), "1795452509373");
+
+        let mut ours = parse(r#"{"class":"A","args":[],"created_at":1795452509.5}"#);
+        ours.set_time("failed_at", Timestamp::from_micros(1_795_452_509_000_000));
+        assert_eq!(ours.raw("failed_at").unwrap().get(), "1795452509.000001");
+    }
+
+    #[test]
+    fn a_payload_without_a_usable_jid_runs_under_a_derived_one() {
+        for jid in ["7", "\"\"", "null"] {
+            let text = format!(r#"{{"class":"A","args":[],"jid":{jid}}}"#);
+            let job = parse(&text);
+            assert!(job.jid().as_str().starts_with("nojid-"));
+            assert_eq!(job.jid(), parse(&text).jid());
+            assert_eq!(job.to_string(), text);
+        }
+    }
+}

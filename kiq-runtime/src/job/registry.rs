@@ -1,0 +1,107 @@
+//! Name → how to perform it. Filled by `#[job]` when the program is linked, or by hand.
+
+use std::collections::BTreeMap;
+
+use super::{JobDef, Perform};
+
+/// The jobs a worker can perform.
+///
+/// # Examples
+/// ```
+/// #[kiq::job]
+/// async fn send_welcome(user_id: u64) { let _ = user_id; }
+///
+/// let jobs = kiq::Registry::linked()?;
+/// assert!(jobs.get("SendWelcome").is_some());
+/// # Ok::<(), kiq::RegistryError>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Registry {
+    jobs: BTreeMap<&'static str, JobDef>,
+}
+
+impl Registry {
+    /// No jobs.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// All jobs that `#[job]` registered in this program (feature `inventory`; without it, none).
+    ///
+    /// # Errors
+    /// When two jobs have one name.
+    pub fn linked() -> Result<Self, RegistryError> {
+        let mut registry = Registry::new();
+        #[cfg(feature = "inventory")]
+        {
+            // The linker's order means nothing: go by name and place, so that a message is the same at every start.
+            let mut jobs: Vec<JobDef> = inventory::iter::<Linked>.into_iter().map(|linked| linked.0).collect();
+            jobs.sort_by_key(|job| (job.name, job.path, job.line));
+            for job in jobs {
+                registry.insert(job)?;
+            }
+        }
+        Ok(registry)
+    }
+
+    /// Adds one job. The same one again changes nothing.
+    ///
+    /// # Errors
+    /// When another job has its name.
+    pub fn register<J: Perform>(&mut self) -> Result<(), RegistryError> {
+        self.insert(J::DEF)
+    }
+
+    fn insert(&mut self, job: JobDef) -> Result<(), RegistryError> {
+        match self.jobs.get(job.name) {
+            Some(first) if (first.path, first.file, first.line) != (job.path, job.file, job.line) => {
+                Err(RegistryError { name: job.name, first: place(first), second: place(&job) })
+            }
+            _ => {
+                self.jobs.insert(job.name, job);
+                Ok(())
+            }
+        }
+    }
+
+    /// The job of that name.
+    pub fn get(&self, name: &str) -> Option<&JobDef> {
+        self.jobs.get(name)
+    }
+
+    /// All jobs, by name.
+    pub fn iter(&self) -> impl Iterator<Item = &JobDef> {
+        self.jobs.values()
+    }
+
+    /// Whether there is no job at all.
+    pub fn is_empty(&self) -> bool {
+        self.jobs.is_empty()
+    }
+}
+
+fn place(job: &JobDef) -> String {
+    match job.file {
+        "" => job.path.to_owned(),
+        file => format!("{} ({file}:{})", job.path, job.line),
+    }
+}
+
+/// Two jobs of one program have the same name, so a worker could not tell whose payload it holds.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "two jobs are registered as {name}: {first} and {second}; rename one, or give it a name of its own with `#[job(name = \"…\")]`"
+)]
+pub struct RegistryError {
+    name: &'static str,
+    first: String,
+    second: String,
+}
+
+/// One entry of the link-time list.
+#[cfg(feature = "inventory")]
+#[derive(Debug)]
+pub struct Linked(pub JobDef);
+
+#[cfg(feature = "inventory")]
+inventory::collect!(Linked);

@@ -1,0 +1,9 @@
+//! What kiq does at run time. Use the crate `kiq`; its front page is the manual.
+
+pub mod broker;
+pub mod clock;
+pub mod error;
+pub mod job;
+mod random;
+
+pub use clock::{Clock, Timestamp};
