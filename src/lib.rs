@@ -1,12 +1,17 @@
 //! Background jobs for Rust on Redis.
 
 pub use kiq_macros::job;
-pub use kiq_runtime::broker::{self, MemoryBroker};
 #[cfg(feature = "redis")]
 pub use kiq_runtime::broker::RedisBroker;
+pub use kiq_runtime::broker::{self, MemoryBroker};
+pub use kiq_runtime::client::{
+    BulkError, Client, Enqueue, EnqueueAll, EnqueueError, EnvironmentError, Receipt, default_client, enqueue,
+    enqueue_all, init,
+};
+pub use kiq_runtime::error::BrokerError;
 pub use kiq_runtime::job::{
-    ArgKey, ArgsError, ArgsReader, ArgsWriter, BoxFuture, Data, Disposition, Failure, FromJobContext, Jid, Job, JobContext,
-    JobDef, JobOptions, JobResult, MissingState, Payload, PayloadError, Perform, Registry, RegistryError, Rejection, Retry,
-    State,
+    ArgKey, ArgsError, ArgsReader, ArgsWriter, BoxFuture, Data, Disposition, Failure, FromJobContext, Jid, Job,
+    JobContext, JobDef, JobOptions, JobResult, MissingState, Payload, PayloadError, Perform, Registry, RegistryError,
+    Rejection, Retry, State,
 };
 pub use kiq_runtime::{Clock, Timestamp};

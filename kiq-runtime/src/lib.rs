@@ -1,6 +1,7 @@
 //! What kiq does at run time. Use the crate `kiq`; its front page is the manual.
 
 pub mod broker;
+pub mod client;
 pub mod clock;
 pub mod error;
 pub mod job;

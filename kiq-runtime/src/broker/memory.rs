@@ -1,5 +1,439 @@
-//! All jobs in one process's memory: the embedded broker.
+//! All jobs in one process's memory: for a first try, for tests, for programs that can lose their jobs with themselves.
 
-/// The embedded broker.
-#[derive(Debug)]
-pub struct MemoryBroker;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::fmt;
+use std::future::ready;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use crate::clock::{Clock, Timestamp};
+use crate::error::BrokerError;
+use crate::job::options::{DEFAULT_QUEUE, queue_name_fault};
+use crate::job::{BoxFuture, Payload};
+
+use super::browse::{Browse, Entry, JobSet, QueueSize, Stats};
+use super::presence::{Beat, Identity, Presence, Signal};
+use super::{
+    Broker, Consumer, DEAD_SET_AGE, DEAD_SET_LIMIT, NewJob, Promotion, PushError, Reclaimed, Settled, Settlement, Slot,
+    UnitOfWork,
+};
+
+/// The embedded broker: the same promises as Redis, for as long as the process lives.
+///
+/// Clones share one store.
+///
+/// # Examples
+/// ```
+/// use kiq::{Client, Clock, MemoryBroker};
+/// use std::sync::Arc;
+///
+/// let broker = MemoryBroker::new(Clock::system());
+/// let client = Client::new(Arc::new(broker));
+/// # let _ = client;
+/// ```
+#[derive(Clone)]
+pub struct MemoryBroker {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    store: Mutex<Store>,
+    arrived: Notify,
+    clock: Clock,
+}
+
+#[derive(Default)]
+struct Store {
+    /// The back runs next, as the tail of Sidekiq's lists.
+    queues: BTreeMap<String, VecDeque<Arc<[u8]>>>,
+    scheduled: TimedSet,
+    retries: TimedSet,
+    dead: TimedSet,
+    owners: HashMap<Identity, Owner>,
+    processed: u64,
+    failed: u64,
+    batches: u64,
+}
+
+#[derive(Default)]
+struct Owner {
+    lease_until: Option<Timestamp>,
+    batches: HashMap<Arc<str>, Batch>,
+}
+
+struct Batch {
+    queue: Arc<str>,
+    /// `None` is settled.
+    units: Vec<Option<Arc<[u8]>>>,
+}
+
+/// Entries by time; those of one instant in the order they came.
+#[derive(Default)]
+struct TimedSet {
+    entries: BTreeMap<(Timestamp, u64), Arc<[u8]>>,
+    added: u64,
+}
+
+impl TimedSet {
+    fn add(&mut self, at: Timestamp, payload: Arc<[u8]>) {
+        self.added += 1;
+        self.entries.insert((at, self.added), payload);
+    }
+
+    fn first_at(&self) -> Option<Timestamp> {
+        self.entries.first_key_value().map(|((at, _), _)| *at)
+    }
+
+    fn pop_due(&mut self, now: Timestamp) -> Option<Arc<[u8]>> {
+        match self.entries.first_entry() {
+            Some(entry) if entry.key().0 <= now => Some(entry.remove()),
+            _ => None,
+        }
+    }
+}
+
+impl MemoryBroker {
+    /// An empty store that goes by `clock`.
+    pub fn new(clock: Clock) -> Self {
+        MemoryBroker { shared: Arc::new(Shared { store: Mutex::default(), arrived: Notify::new(), clock }) }
+    }
+}
+
+impl Shared {
+    fn store(&self) -> MutexGuard<'_, Store> {
+        // No code panics while it holds the lock, so a poisoned store is still whole.
+        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, jobs: &[NewJob]) {
+        let mut store = self.store();
+        for job in jobs {
+            let payload: Arc<[u8]> = job.payload.as_bytes().into();
+            match job.at {
+                Some(at) => store.scheduled.add(at, payload),
+                None => store.enqueue(&job.queue, payload),
+            }
+        }
+        drop(store);
+        self.arrived.notify_waiters();
+    }
+
+    fn promote(&self, limit: usize) -> Promotion {
+        let now = self.clock.now();
+        let mut store = self.store();
+        let mut promotion = Promotion::default();
+        for set in [JobSet::Retry, JobSet::Scheduled] {
+            for _ in 0..limit {
+                let Some(bytes) = store.set_mut(set).pop_due(now) else { break };
+                match Payload::parse(&bytes) {
+                    Ok(mut job) => {
+                        job.remove("at");
+                        job.set_time("enqueued_at", now);
+                        let queue = job.queue().filter(|queue| queue_name_fault(queue).is_none());
+                        let queue = queue.unwrap_or_else(|| DEFAULT_QUEUE.to_owned());
+                        store.enqueue(&queue, job.to_string().into_bytes().into());
+                        promotion.moved += 1;
+                    }
+                    Err(_) => {
+                        store.bury(now, bytes, now);
+                        promotion.buried += 1;
+                    }
+                }
+            }
+        }
+        let next = [store.retries.first_at(), store.scheduled.first_at()].into_iter().flatten().min();
+        promotion.next_in = next.map(|at| at.since(now));
+        drop(store);
+        self.arrived.notify_waiters();
+        promotion
+    }
+}
+
+impl Store {
+    fn enqueue(&mut self, queue: &str, payload: Arc<[u8]>) {
+        self.queue_mut(queue).push_front(payload);
+    }
+
+    fn queue_mut(&mut self, queue: &str) -> &mut VecDeque<Arc<[u8]>> {
+        // Not `entry`: that would copy the name each time.
+        if !self.queues.contains_key(queue) {
+            self.queues.insert(queue.to_owned(), VecDeque::new());
+        }
+        self.queues.entry(queue.to_owned()).or_default()
+    }
+
+    fn set_mut(&mut self, set: JobSet) -> &mut TimedSet {
+        match set {
+            JobSet::Scheduled => &mut self.scheduled,
+            JobSet::Retry => &mut self.retries,
+            JobSet::Dead => &mut self.dead,
+        }
+    }
+
+    /// Adds to the dead, and trims them by age and number.
+    fn bury(&mut self, at: Timestamp, payload: Arc<[u8]>, now: Timestamp) -> usize {
+        self.dead.add(at, payload);
+        let before = self.dead.entries.len();
+        self.dead.entries.retain(|(at, _), _| *at > now - DEAD_SET_AGE);
+        while self.dead.entries.len() > DEAD_SET_LIMIT {
+            self.dead.entries.pop_first();
+        }
+        before - self.dead.entries.len()
+    }
+
+    /// Puts unsettled jobs of a batch back, the oldest to run first. Answers how many.
+    fn put_back(&mut self, batch: Batch) -> usize {
+        let queue = self.queue_mut(&batch.queue);
+        let before = queue.len();
+        queue.extend(batch.units.into_iter().rev().flatten());
+        queue.len() - before
+    }
+}
+
+impl fmt::Debug for MemoryBroker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MemoryBroker")
+    }
+}
+
+impl Broker for MemoryBroker {
+    fn push<'a>(&'a self, jobs: &'a [NewJob]) -> BoxFuture<'a, Vec<Result<(), PushError>>> {
+        Box::pin(async move {
+            self.shared.push(jobs);
+            jobs.iter().map(|_| Ok(())).collect()
+        })
+    }
+
+    fn promote(&self, limit: usize) -> BoxFuture<'_, Result<Promotion, BrokerError>> {
+        Box::pin(async move { Ok(self.shared.promote(limit)) })
+    }
+
+    fn attach(&self, identity: Identity) -> Arc<dyn Consumer> {
+        Arc::new(MemoryConsumer { identity, shared: Arc::clone(&self.shared) })
+    }
+
+    fn check(&self) -> BoxFuture<'_, Result<Vec<String>, BrokerError>> {
+        Box::pin(ready(Ok(Vec::new())))
+    }
+
+    fn place(&self) -> String {
+        "memory".to_owned()
+    }
+}
+
+impl Browse for MemoryBroker {
+    fn stats(&self) -> BoxFuture<'_, Result<Stats, BrokerError>> {
+        let store = self.shared.store();
+        let now = self.shared.clock.now();
+        let batches = store.owners.values().flat_map(|owner| owner.batches.values());
+        let stats = Stats {
+            processed: store.processed,
+            failed: store.failed,
+            enqueued: store.queues.values().map(VecDeque::len).sum(),
+            in_flight: batches.map(|batch| batch.units.iter().flatten().count()).sum(),
+            scheduled: store.scheduled.entries.len(),
+            retries: store.retries.entries.len(),
+            dead: store.dead.entries.len(),
+            processes: store.owners.values().filter(|owner| owner.lives(now)).count(),
+        };
+        Box::pin(ready(Ok(stats)))
+    }
+
+    fn queues(&self) -> BoxFuture<'_, Result<Vec<QueueSize>, BrokerError>> {
+        let store = self.shared.store();
+        let sizes = store.queues.iter().map(|(name, jobs)| QueueSize { name: name.clone(), size: jobs.len() });
+        Box::pin(ready(Ok(sizes.collect())))
+    }
+
+    fn queue_page<'a>(
+        &'a self,
+        queue: &'a str,
+        skip: usize,
+        take: usize,
+    ) -> BoxFuture<'a, Result<Vec<Vec<u8>>, BrokerError>> {
+        let store = self.shared.store();
+        let jobs = store.queues.get(queue).into_iter().flat_map(|jobs| jobs.iter().rev());
+        Box::pin(ready(Ok(jobs.skip(skip).take(take).map(|payload| payload.to_vec()).collect())))
+    }
+
+    fn set_page(&self, set: JobSet, skip: usize, take: usize) -> BoxFuture<'_, Result<Vec<Entry>, BrokerError>> {
+        let mut store = self.shared.store();
+        let entries = store.set_mut(set).entries.iter().skip(skip).take(take);
+        let page = entries.map(|((at, _), payload)| Entry { at: *at, payload: payload.to_vec() });
+        Box::pin(ready(Ok(page.collect())))
+    }
+}
+
+impl Owner {
+    fn lives(&self, now: Timestamp) -> bool {
+        self.lease_until.is_some_and(|until| until > now)
+    }
+}
+
+struct MemoryConsumer {
+    identity: Identity,
+    shared: Arc<Shared>,
+}
+
+impl MemoryConsumer {
+    fn take(&self, queues: &[String], want: usize) -> Result<Vec<UnitOfWork>, BrokerError> {
+        let now = self.shared.clock.now();
+        let store = &mut *self.shared.store();
+        let owner = store.owners.get_mut(&self.identity).filter(|owner| owner.lives(now));
+        let owner = owner.ok_or(BrokerError::LeaseLost)?;
+        let mut taken = Vec::new();
+        for name in queues {
+            let want = want - taken.len();
+            let Some(jobs) = store.queues.get_mut(name).filter(|jobs| want > 0 && !jobs.is_empty()) else { continue };
+            // The oldest are at the back.
+            let oldest = jobs.split_off(jobs.len().saturating_sub(want));
+            let units: Vec<_> = oldest.into_iter().rev().map(Some).collect();
+            store.batches += 1;
+            let (batch, queue): (Arc<str>, Arc<str>) = (store.batches.to_string().into(), name.as_str().into());
+            taken.extend(units.iter().flatten().enumerate().map(|(index, payload)| UnitOfWork {
+                queue: Arc::clone(&queue),
+                payload: Arc::clone(payload),
+                slot: Slot { batch: Arc::clone(&batch), index },
+            }));
+            owner.batches.insert(batch, Batch { queue, units });
+        }
+        Ok(taken)
+    }
+
+    /// Takes a job out of this process's hands, if it still is in them.
+    fn release(&self, store: &mut Store, slot: &Slot) -> Option<(Arc<str>, Arc<[u8]>)> {
+        let batches = &mut store.owners.get_mut(&self.identity)?.batches;
+        let batch = batches.get_mut(&slot.batch)?;
+        let queue = Arc::clone(&batch.queue);
+        let payload = batch.units.get_mut(slot.index)?.take()?;
+        if batch.units.iter().all(Option::is_none) {
+            batches.remove(&slot.batch);
+        }
+        Some((queue, payload))
+    }
+
+    fn settle_now(&self, unit: &UnitOfWork, end: &Settlement) -> Settled {
+        let now = self.shared.clock.now();
+        let mut store = self.shared.store();
+        let Some((_, bytes)) = self.release(&mut store, &unit.slot) else {
+            return Settled::Stale;
+        };
+        let (processed, failed) = match end {
+            Settlement::Done => (1, 0),
+            Settlement::NotAJob { .. } => (0, 0),
+            Settlement::Retry { .. } | Settlement::Dead { .. } | Settlement::Discarded => (1, 1),
+        };
+        store.processed += processed;
+        store.failed += failed;
+        let trimmed = match end {
+            Settlement::Done | Settlement::Discarded => 0,
+            Settlement::Retry { payload, at } => {
+                store.retries.add(*at, payload.as_bytes().into());
+                0
+            }
+            Settlement::Dead { payload, at } => store.bury(*at, payload.as_bytes().into(), now),
+            Settlement::NotAJob { at } => store.bury(*at, bytes, now),
+        };
+        Settled::Applied { trimmed }
+    }
+
+    fn put_back_units(&self, units: &[UnitOfWork]) -> usize {
+        let mut store = self.shared.store();
+        let mut back = 0;
+        // The newest first, so that the oldest ends where the next job is taken.
+        for unit in units.iter().rev() {
+            if let Some((queue, payload)) = self.release(&mut store, &unit.slot) {
+                store.queue_mut(&queue).push_back(payload);
+                back += 1;
+            }
+        }
+        drop(store);
+        self.shared.arrived.notify_waiters();
+        back
+    }
+
+    fn reclaim_now(&self) -> Vec<Reclaimed> {
+        let now = self.shared.clock.now();
+        let mut store = self.shared.store();
+        let gone: Vec<Identity> =
+            store.owners.iter().filter(|(_, owner)| !owner.lives(now)).map(|(identity, _)| identity.clone()).collect();
+        let mut reclaimed = Vec::new();
+        for identity in gone {
+            let owner = store.owners.remove(&identity).unwrap_or_default();
+            for batch in owner.batches.into_values() {
+                let queue = batch.queue.to_string();
+                let jobs = store.put_back(batch);
+                reclaimed.push(Reclaimed { owner: identity.to_string(), queue, jobs });
+            }
+        }
+        drop(store);
+        self.shared.arrived.notify_waiters();
+        reclaimed
+    }
+}
+
+impl fmt::Debug for MemoryConsumer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MemoryConsumer({})", self.identity)
+    }
+}
+
+impl Consumer for MemoryConsumer {
+    fn fetch<'a>(&'a self, queues: &'a [String], want: usize) -> BoxFuture<'a, Result<Vec<UnitOfWork>, BrokerError>> {
+        Box::pin(async move { self.take(queues, want) })
+    }
+
+    fn wait<'a>(&'a self, queues: &'a [String], patience: Duration) -> BoxFuture<'a, Result<(), BrokerError>> {
+        Box::pin(async move {
+            // Listening starts before looking, so that a job that arrives in between is heard.
+            let arrived = self.shared.arrived.notified();
+            let any = {
+                let store = self.shared.store();
+                queues.iter().any(|name| store.queues.get(name).is_some_and(|jobs| !jobs.is_empty()))
+            };
+            if !any {
+                // Running out of patience is an answer too.
+                let _ = tokio::time::timeout(patience, arrived).await;
+            }
+            Ok(())
+        })
+    }
+
+    fn settle<'a>(&'a self, unit: &'a UnitOfWork, end: &'a Settlement) -> BoxFuture<'a, Result<Settled, BrokerError>> {
+        Box::pin(async move { Ok(self.settle_now(unit, end)) })
+    }
+
+    fn give_back<'a>(&'a self, units: &'a [UnitOfWork]) -> BoxFuture<'a, Result<usize, BrokerError>> {
+        Box::pin(async move { Ok(self.put_back_units(units)) })
+    }
+
+    fn reclaim(&self) -> BoxFuture<'_, Result<Vec<Reclaimed>, BrokerError>> {
+        Box::pin(async move { Ok(self.reclaim_now()) })
+    }
+}
+
+impl Presence for MemoryConsumer {
+    fn beat<'a>(&'a self, beat: &'a Beat) -> BoxFuture<'a, Result<Option<Signal>, BrokerError>> {
+        Box::pin(async move {
+            let until = self.shared.clock.now() + beat.lease;
+            self.shared.store().owners.entry(self.identity.clone()).or_default().lease_until = Some(until);
+            // Signals come from other processes, and none can see this store.
+            Ok(None)
+        })
+    }
+
+    fn leave(&self) -> BoxFuture<'_, Result<(), BrokerError>> {
+        Box::pin(async move {
+            let mut store = self.shared.store();
+            let owner = store.owners.remove(&self.identity).unwrap_or_default();
+            for batch in owner.batches.into_values() {
+                store.put_back(batch);
+            }
+            drop(store);
+            self.shared.arrived.notify_waiters();
+            Ok(())
+        })
+    }
+}
