@@ -4,7 +4,11 @@ pub mod broker;
 pub mod client;
 pub mod clock;
 pub mod error;
+pub mod events;
+pub mod inspect;
 pub mod job;
 mod random;
+pub mod retry;
+pub mod worker;
 
 pub use clock::{Clock, Timestamp};

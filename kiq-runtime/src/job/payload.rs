@@ -15,7 +15,7 @@ use crate::clock::Timestamp;
 
 use super::jid::Jid;
 use super::json;
-use super::options::{DEFAULT_RETRIES, MAX_RETRIES, Retry};
+use super::options::{MAX_RETRIES, Retry};
 
 /// Numbers from here on are milliseconds, smaller ones seconds: 10¹¹ s is the year 5138, 10¹¹ ms is 1973.
 ///
@@ -233,15 +233,6 @@ impl fmt::Debug for Payload {
     /// Class and jid only: arguments do not belong in logs.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Payload").field("class", &self.class).field("jid", &self.jid).finish_non_exhaustive()
-    }
-}
-
-/// The retries a job has: its own, its class's, or the worker's default.
-pub(crate) fn max_retries(own: Option<Retry>, class: Option<Retry>) -> Option<u32> {
-    match own.or(class).unwrap_or_default() {
-        Retry::Default => Some(DEFAULT_RETRIES),
-        Retry::Max(count) => Some(count),
-        Retry::Never => None,
     }
 }
 

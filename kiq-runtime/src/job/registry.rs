@@ -52,6 +52,14 @@ impl Registry {
         self.insert(J::DEF)
     }
 
+    /// Adds all jobs of another registry.
+    ///
+    /// # Errors
+    /// When another job has the name of one of them.
+    pub fn add_all(&mut self, other: &Registry) -> Result<(), RegistryError> {
+        other.iter().try_for_each(|job| self.insert(*job))
+    }
+
     fn insert(&mut self, job: JobDef) -> Result<(), RegistryError> {
         match self.jobs.get(job.name) {
             Some(first) if (first.path, first.file, first.line) != (job.path, job.file, job.line) => {

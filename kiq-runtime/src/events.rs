@@ -1,0 +1,155 @@
+//! What happens in a worker, told to whoever listens: applications, metrics, tests.
+//!
+//! An event about a job is told after the store has confirmed what became of it, so a test that heard `Done` finds the job
+//! gone.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use crate::broker::Reclaimed;
+use crate::clock::Timestamp;
+use crate::job::JobContext;
+
+/// Something that happened in a worker.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// The worker takes jobs from now on.
+    Ready,
+    /// A run begins.
+    Started {
+        /// The run.
+        job: JobContext,
+    },
+    /// A run succeeded and its job is settled.
+    Done {
+        /// The run.
+        job: JobContext,
+        /// How long it took.
+        elapsed: Duration,
+    },
+    /// A run failed and what becomes of the job is settled.
+    Failed {
+        /// The run.
+        job: JobContext,
+        /// How long it took.
+        elapsed: Duration,
+        /// What failed.
+        error: FailureReport,
+        /// What becomes of the job.
+        next: Next,
+    },
+    /// A queue held something that is no job; it is among the dead as it was.
+    NotAJob {
+        /// The queue.
+        queue: Arc<str>,
+        /// Why it is none.
+        reason: String,
+    },
+    /// Jobs were put back unfinished, to run elsewhere.
+    GivenBack {
+        /// How many.
+        jobs: usize,
+    },
+    /// Jobs of a process that is gone were put back.
+    Reclaimed(Reclaimed),
+    /// Due jobs were moved to their queues.
+    Promoted {
+        /// How many.
+        jobs: usize,
+    },
+    /// The worker takes no more jobs.
+    Quiet,
+    /// The worker has stopped.
+    Stopped,
+}
+
+/// The error of a run, as text.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct FailureReport {
+    /// Its class, as in `error_class`.
+    pub class: String,
+    /// Its message.
+    pub message: String,
+    /// Whether the job lists it as transient.
+    pub is_transient: bool,
+}
+
+impl FailureReport {
+    pub(crate) fn new(failure: &crate::job::Failure) -> Self {
+        FailureReport {
+            class: failure.class().to_owned(),
+            message: failure.message(),
+            is_transient: failure.disposition() == crate::job::Disposition::Transient,
+        }
+    }
+}
+
+/// What becomes of a job that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// It is tried again.
+    Retry {
+        /// When.
+        at: Timestamp,
+    },
+    /// It is kept among the dead.
+    Dead,
+    /// It is gone.
+    Discarded,
+    /// It was somebody else's by then: this process's lease had run out.
+    Stale,
+}
+
+/// Where a worker tells its events.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Events {
+    hub: Arc<Hub>,
+}
+
+#[derive(Debug, Default)]
+struct Hub {
+    anyone: AtomicBool,
+    listeners: Mutex<Vec<mpsc::UnboundedSender<Event>>>,
+}
+
+impl Events {
+    /// Everything from now on.
+    pub(crate) fn listen(&self) -> EventStream {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        self.hub.listeners.lock().unwrap_or_else(PoisonError::into_inner).push(sender);
+        self.hub.anyone.store(true, Ordering::Release);
+        EventStream { receiver }
+    }
+
+    /// Tells an event. It is only made when somebody listens.
+    pub(crate) fn tell(&self, event: impl FnOnce() -> Event) {
+        if !self.hub.anyone.load(Ordering::Acquire) {
+            return;
+        }
+        let event = event();
+        let mut listeners = self.hub.listeners.lock().unwrap_or_else(PoisonError::into_inner);
+        listeners.retain(|listener| listener.send(event.clone()).is_ok());
+        self.hub.anyone.store(!listeners.is_empty(), Ordering::Release);
+    }
+}
+
+/// The events of one worker, in order. Nothing is dropped: one who listens must keep reading, or drop this.
+#[derive(Debug)]
+pub struct EventStream {
+    receiver: mpsc::UnboundedReceiver<Event>,
+}
+
+impl EventStream {
+    /// The next event; `None` when the worker is gone.
+    ///
+    /// # Cancel safety
+    /// No event is lost when this is dropped.
+    pub async fn next(&mut self) -> Option<Event> {
+        self.receiver.recv().await
+    }
+}

@@ -1,0 +1,55 @@
+//! One set of queues with its fetcher and its processors.
+
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+
+use crate::broker::{CapsuleInfo, UnitOfWork};
+
+use super::Shared;
+use super::desk::Desk;
+use super::fetcher::Fetcher;
+use super::order::QueueOrder;
+use super::processor::Processor;
+
+/// A capsule at work. Dropping it drops its tasks: their jobs then return when the lease runs out.
+#[derive(Debug)]
+pub(super) struct Running {
+    desk: Arc<Desk>,
+    fetcher: JoinSet<()>,
+    processors: JoinSet<()>,
+}
+
+impl Running {
+    pub(super) fn start(shared: &Arc<Shared>, capsule: &CapsuleInfo) -> Self {
+        let desk = Arc::new(Desk::new(capsule.concurrency));
+        let mut processors = JoinSet::new();
+        for number in 0..capsule.concurrency {
+            let tid = format!("{}-{number}", capsule.name).into();
+            processors.spawn(Processor::new(Arc::clone(shared), Arc::clone(&desk), tid).run());
+        }
+        let mut fetcher = JoinSet::new();
+        fetcher.spawn(Fetcher::new(Arc::clone(shared), Arc::clone(&desk), QueueOrder::new(capsule)).run());
+        Running { desk, fetcher, processors }
+    }
+
+    /// Waits until it fetches no more. It must have been told; a fetch under way is never cut off.
+    pub(super) async fn fetched_last(&mut self) {
+        while let Some(Err(error)) = self.fetcher.join_next().await {
+            tracing::error!(%error, "a fetcher ended badly");
+        }
+        self.desk.close();
+    }
+
+    /// Waits until its processors have done all they had. (The job of one that panicked stays in the work table.)
+    pub(super) async fn performed_last(&mut self) {
+        while self.processors.join_next().await.is_some() {}
+    }
+
+    /// Drops what still runs, each job where it awaits; waits until that has happened, so that no job is given back while its
+    /// last poll still runs; answers what no processor had begun.
+    pub(super) async fn cut_off(mut self) -> Vec<UnitOfWork> {
+        self.processors.shutdown().await;
+        self.desk.clear()
+    }
+}

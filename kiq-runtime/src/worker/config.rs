@@ -1,0 +1,403 @@
+//! What a worker is made of: its queues, how much at once, how patient.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::broker::{CapsuleInfo, OrderMode};
+use crate::client::{Client, default_client};
+use crate::events::Events;
+use crate::job::options::{DEFAULT_QUEUE, queue_name_fault};
+use crate::job::{MissingState, Perform, Registry, RegistryError, State};
+use crate::retry::Backoff;
+
+use super::Worker;
+
+/// Jobs at once in a capsule that does not say.
+pub const DEFAULT_CONCURRENCY: usize = 10;
+
+/// The most jobs at once a capsule may be asked for.
+pub const MAX_CONCURRENCY: usize = 100_000;
+
+/// How long a stopping worker waits for running jobs: Sidekiq's `timeout`.
+pub const DEFAULT_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(25);
+
+/// How long the store takes a process for alive after its last sign of life.
+pub const DEFAULT_LEASE: Duration = Duration::from_secs(15);
+
+/// How often the processes together look for due jobs: Sidekiq's `average_scheduled_poll_interval`.
+pub const DEFAULT_POLL_INTERVAL: Duration = Duration::from_secs(5);
+
+/// A queue of a capsule, with its weight if it has one: from `"high"` or `("high", 3)`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueueSpec {
+    name: String,
+    weight: Option<u32>,
+}
+
+impl From<String> for QueueSpec {
+    fn from(name: String) -> Self {
+        QueueSpec { name, weight: None }
+    }
+}
+
+impl From<&str> for QueueSpec {
+    fn from(name: &str) -> Self {
+        name.to_owned().into()
+    }
+}
+
+impl From<(String, u32)> for QueueSpec {
+    fn from((name, weight): (String, u32)) -> Self {
+        QueueSpec { name, weight: Some(weight) }
+    }
+}
+
+impl From<(&str, u32)> for QueueSpec {
+    fn from((name, weight): (&str, u32)) -> Self {
+        (name.to_owned(), weight).into()
+    }
+}
+
+/// A set of queues with processors of its own, so that slow jobs there cannot use up those of the other queues.
+///
+/// # Examples
+/// ```
+/// use kiq::Capsule;
+///
+/// let one_at_a_time = Capsule::new("exports").queues(["exports"]).concurrency(1);
+/// # let _ = one_at_a_time;
+/// ```
+#[derive(Clone, Debug)]
+pub struct Capsule {
+    name: String,
+    queues: Vec<QueueSpec>,
+    concurrency: usize,
+}
+
+impl Capsule {
+    /// A capsule of that name, for the queue `default`, with [`DEFAULT_CONCURRENCY`].
+    pub fn new(name: impl Into<String>) -> Self {
+        Capsule { name: name.into(), queues: vec![DEFAULT_QUEUE.into()], concurrency: DEFAULT_CONCURRENCY }
+    }
+
+    /// The queues. Names alone: strict order, a later queue is served when all before it are empty. With weights
+    /// `("high", 3)`: each is served first as often as its weight says. All weights 1: in random order.
+    #[must_use]
+    pub fn queues<Q: Into<QueueSpec>>(mut self, queues: impl IntoIterator<Item = Q>) -> Self {
+        self.queues = queues.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Jobs at once, 1 to 100,000.
+    #[must_use]
+    pub fn concurrency(mut self, jobs: usize) -> Self {
+        self.concurrency = jobs;
+        self
+    }
+
+    fn check(&self) -> Result<(), BuildError> {
+        let capsule = || self.name.clone();
+        if !(1..=MAX_CONCURRENCY).contains(&self.concurrency) {
+            return Err(BuildError::Concurrency { capsule: capsule(), value: self.concurrency });
+        }
+        if self.queues.is_empty() {
+            return Err(BuildError::NoQueues { capsule: capsule() });
+        }
+        for (at, queue) in self.queues.iter().enumerate() {
+            if let Some(fault) = queue_name_fault(&queue.name) {
+                return Err(BuildError::InvalidQueue { queue: queue.name.clone(), fault });
+            }
+            if queue.weight == Some(0) {
+                return Err(BuildError::ZeroWeight { queue: queue.name.clone() });
+            }
+            if self.queues.iter().take(at).any(|earlier| earlier.name == queue.name) {
+                return Err(BuildError::TwiceInCapsule { queue: queue.name.clone(), capsule: capsule() });
+            }
+        }
+        Ok(())
+    }
+
+    /// As the worker and its process record know it. Modes as in Sidekiq: no weight at all is strict, only ones is random,
+    /// and a queue without a weight among weighted ones counts once.
+    fn info(self) -> CapsuleInfo {
+        let mode = match self.queues.as_slice() {
+            queues if queues.iter().all(|queue| queue.weight.is_none()) => OrderMode::Strict,
+            queues if queues.iter().all(|queue| queue.weight == Some(1)) => OrderMode::Random,
+            _ => OrderMode::Weighted,
+        };
+        let none = if mode == OrderMode::Strict { 0 } else { 1 };
+        let queues = self.queues.into_iter().map(|queue| (queue.name, queue.weight.unwrap_or(none))).collect();
+        CapsuleInfo { name: self.name, concurrency: self.concurrency, mode, queues }
+    }
+}
+
+/// Makes a [`Worker`].
+///
+/// Every setting has a default; what is wrong is said by [`build`](WorkerBuilder::build), before the first job is taken.
+#[must_use = "a worker does nothing until it is built and run"]
+pub struct WorkerBuilder {
+    client: Option<Client>,
+    main: Capsule,
+    capsules: Vec<Capsule>,
+    state: State,
+    jobs: Jobs,
+    tuning: Tuning,
+}
+
+/// Which jobs to know.
+#[derive(Default)]
+struct Jobs {
+    linked: bool,
+    by_hand: Registry,
+    fault: Option<RegistryError>,
+}
+
+/// The patience and habits of a worker.
+#[derive(Clone, Debug)]
+pub(crate) struct Tuning {
+    pub(crate) shutdown_timeout: Duration,
+    pub(crate) start_timeout: Option<Duration>,
+    pub(crate) lease: Duration,
+    pub(crate) poll_interval: Duration,
+    pub(crate) backoff: Backoff,
+    pub(crate) tag: String,
+}
+
+impl WorkerBuilder {
+    pub(crate) fn new() -> Self {
+        WorkerBuilder {
+            client: None,
+            main: Capsule::new("default"),
+            capsules: Vec::new(),
+            state: State::new(),
+            jobs: Jobs { linked: true, ..Jobs::default() },
+            tuning: Tuning {
+                shutdown_timeout: DEFAULT_SHUTDOWN_TIMEOUT,
+                start_timeout: None,
+                lease: DEFAULT_LEASE,
+                poll_interval: DEFAULT_POLL_INTERVAL,
+                backoff: Backoff::Sidekiq,
+                tag: String::new(),
+            },
+        }
+    }
+
+    /// Where the jobs are. Default: the client given to [`init`](crate::client::init).
+    pub fn client(mut self, client: Client) -> Self {
+        self.client = Some(client);
+        self
+    }
+
+    /// The queues of the main capsule, as [`Capsule::queues`]. Default: `default`.
+    pub fn queues<Q: Into<QueueSpec>>(mut self, queues: impl IntoIterator<Item = Q>) -> Self {
+        self.main = self.main.queues(queues);
+        self
+    }
+
+    /// Jobs at once in the main capsule. Default: 10.
+    pub fn concurrency(mut self, jobs: usize) -> Self {
+        self.main = self.main.concurrency(jobs);
+        self
+    }
+
+    /// Adds a capsule beside the main one.
+    pub fn capsule(mut self, capsule: Capsule) -> Self {
+        self.capsules.push(capsule);
+        self
+    }
+
+    /// Shared state for parameters `Data<T>`; one value per type.
+    pub fn data<T: Send + Sync + 'static>(mut self, value: T) -> Self {
+        self.state.insert(value);
+        self
+    }
+
+    /// Adds a job by hand: needed without the feature `inventory`, or after [`only_registered`](Self::only_registered).
+    pub fn register<J: Perform>(mut self) -> Self {
+        if let Err(fault) = self.jobs.by_hand.register::<J>() {
+            self.jobs.fault.get_or_insert(fault);
+        }
+        self
+    }
+
+    /// Leaves out the jobs that `#[job]` registered, so that only those of [`register`](Self::register) are known.
+    pub fn only_registered(mut self) -> Self {
+        self.jobs.linked = false;
+        self
+    }
+
+    /// How long a stopping worker waits for running jobs before it gives them back. Default: 25 s.
+    ///
+    /// Set what the platform allows between TERM and KILL (often 30 s) a few seconds higher.
+    pub fn shutdown_timeout(mut self, timeout: Duration) -> Self {
+        self.tuning.shutdown_timeout = timeout;
+        self
+    }
+
+    /// How long to keep trying when the store is not there at the start. Default: for ever, with a warning at each try;
+    /// zero fails at once.
+    pub fn start_timeout(mut self, timeout: Duration) -> Self {
+        self.tuning.start_timeout = Some(timeout);
+        self
+    }
+
+    /// How long the store takes this process for alive after its last sign of life; they come three times as often.
+    /// Default: 15 s. After it, others run the jobs this process holds.
+    pub fn lease(mut self, lease: Duration) -> Self {
+        self.tuning.lease = lease;
+        self
+    }
+
+    /// How often all processes together look for due retries and scheduled jobs, at least. Default: 5 s. A due job that the
+    /// process has already seen is moved on time.
+    pub fn poll_interval(mut self, interval: Duration) -> Self {
+        self.tuning.poll_interval = interval;
+        self
+    }
+
+    /// The wait before a retry. Default: Sidekiq's formula.
+    pub fn backoff(mut self, backoff: Backoff) -> Self {
+        self.tuning.backoff = backoff;
+        self
+    }
+
+    /// A label for people on the pages that list processes: the application's name, say.
+    pub fn tag(mut self, tag: impl Into<String>) -> Self {
+        self.tuning.tag = tag.into();
+        self
+    }
+
+    /// Checks everything that can be checked before the first job.
+    ///
+    /// # Errors
+    /// [`BuildError`] names the value, the rule and the remedy.
+    pub fn build(self) -> Result<Worker, BuildError> {
+        let client = match self.client {
+            Some(client) => client,
+            None => default_client().map_err(|_| BuildError::NoClient)?,
+        };
+        if let Some(fault) = self.jobs.fault {
+            return Err(fault.into());
+        }
+        let mut registry = if self.jobs.linked { Registry::linked()? } else { Registry::new() };
+        registry.add_all(&self.jobs.by_hand)?;
+        if registry.is_empty() {
+            return Err(BuildError::NoJobs);
+        }
+        for job in registry.iter() {
+            (job.check)(&self.state).map_err(|missing| BuildError::MissingState { job: job.name, missing })?;
+        }
+        let minimum = Duration::from_millis(30);
+        if self.tuning.lease < minimum {
+            return Err(BuildError::ShortLease { lease: self.tuning.lease, minimum });
+        }
+        let mut capsules = vec![self.main];
+        capsules.extend(self.capsules);
+        for (at, capsule) in capsules.iter().enumerate() {
+            capsule.check()?;
+            if capsules.iter().take(at).any(|earlier| earlier.name == capsule.name) {
+                return Err(BuildError::TwoCapsules { name: capsule.name.clone() });
+            }
+        }
+        Ok(Worker {
+            clock: client.clock().clone(),
+            client,
+            registry,
+            state: self.state,
+            capsules: capsules.into_iter().map(Capsule::info).collect(),
+            tuning: self.tuning,
+            events: Events::default(),
+            controls: super::Controls::new(),
+        })
+    }
+}
+
+impl fmt::Debug for WorkerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WorkerBuilder")
+            .field("main", &self.main)
+            .field("capsules", &self.capsules)
+            .field("tuning", &self.tuning)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A worker cannot be made as asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// There is nowhere to take jobs from.
+    #[error("this worker has no client; give it one with `.client(client)`, or call `kiq::init(client)` first")]
+    NoClient,
+    /// There are no jobs to perform.
+    #[error(
+        "no job is linked into this program, so the worker could do nothing; if your jobs are in another crate, name it in \
+         this one (`use my_jobs as _;`), or add them with `.register::<MyJob>()`"
+    )]
+    NoJobs,
+    /// Two jobs have one name.
+    #[error(transparent)]
+    TwoJobs(#[from] RegistryError),
+    /// A job asks for state the worker was not given.
+    #[error("{job} cannot run: {missing}")]
+    MissingState {
+        /// The job.
+        job: &'static str,
+        /// What is missing.
+        missing: MissingState,
+    },
+    /// A capsule would run no job, or too many.
+    #[error("capsule {capsule} was given concurrency {value}; it must be from 1 to 100000")]
+    Concurrency {
+        /// The capsule.
+        capsule: String,
+        /// The number.
+        value: usize,
+    },
+    /// A capsule has no queue.
+    #[error("capsule {capsule} has no queue; give it one with `.queues([\"default\"])`")]
+    NoQueues {
+        /// The capsule.
+        capsule: String,
+    },
+    /// A queue's name cannot be used.
+    #[error("{queue:?} cannot be a queue: {fault}")]
+    InvalidQueue {
+        /// The name.
+        queue: String,
+        /// The rule it breaks.
+        fault: &'static str,
+    },
+    /// A queue would never be served.
+    #[error("queue {queue} has weight 0 and would never be served; leave it out, or give it a weight of 1 or more")]
+    ZeroWeight {
+        /// The queue.
+        queue: String,
+    },
+    /// A queue is listed twice.
+    #[error(
+        "queue {queue} is listed twice in capsule {capsule}; for a larger share give it a weight: (\"{queue}\", 2)"
+    )]
+    TwiceInCapsule {
+        /// The queue.
+        queue: String,
+        /// The capsule.
+        capsule: String,
+    },
+    /// Two capsules have one name.
+    #[error("two capsules are named {name}; rename one (the main one is named default)")]
+    TwoCapsules {
+        /// The name.
+        name: String,
+    },
+    /// The lease is too short to be renewed in time.
+    #[error(
+        "a lease of {lease:?} cannot be renewed in time; give it at least {minimum:?}, in production several seconds"
+    )]
+    ShortLease {
+        /// The lease.
+        lease: Duration,
+        /// The shortest one.
+        minimum: Duration,
+    },
+}

@@ -1,0 +1,121 @@
+//! One job: decode, find, run, catch → how it ended. The user's part; what becomes of the job is `settle.rs`'s.
+
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::time::{Duration, Instant};
+
+use tracing::Instrument as _;
+
+use crate::broker::UnitOfWork;
+use crate::events::Event;
+use crate::job::{BoxFuture, Failure, JobContext, JobResult, Payload, PayloadError, Retry};
+
+use super::Shared;
+
+/// How a run ended.
+pub(super) enum Ended {
+    /// There was nothing to run.
+    NotAJob(PayloadError),
+    /// It ran, or could not be begun.
+    Ran {
+        job: JobContext,
+        /// What the job's definition says of retries.
+        retry: Option<Retry>,
+        result: JobResult,
+        elapsed: Duration,
+        span: tracing::Span,
+    },
+}
+
+pub(super) async fn perform(shared: &Shared, unit: &UnitOfWork) -> Ended {
+    let payload = match Payload::parse(&unit.payload) {
+        Ok(payload) => payload,
+        Err(error) => return Ended::NotAJob(error),
+    };
+    let def = shared.registry.get(payload.class()).copied();
+    let timeout = def.and_then(|def| def.options.timeout);
+    let stopping = shared.controls.stopping.subscribe();
+    let job = JobContext::new(payload, &*unit.queue, shared.state.clone(), timeout, stopping);
+    let span = tracing::info_span!(
+        "job",
+        class = job.class(),
+        jid = %job.jid(),
+        queue = job.queue(),
+        attempt = job.attempt(),
+        elapsed = tracing::field::Empty,
+    );
+    shared.events.tell(|| Event::Started { job: job.clone() });
+    let started = Instant::now();
+    let result = match def {
+        Some(def) => {
+            let run = async {
+                tracing::debug!("start");
+                within(timeout, guarded(|| (def.run)(job.clone()))).await
+            };
+            run.instrument(span.clone()).await
+        }
+        None => Err(Failure::new("kiq::UnknownJob", unknown(shared, job.class()))),
+    };
+    let elapsed = started.elapsed();
+    span.record("elapsed", elapsed.as_secs_f64());
+    Ended::Ran { job, retry: def.map(|def| def.options.retry), result, elapsed, span }
+}
+
+fn unknown(shared: &Shared, class: &str) -> String {
+    let known: Vec<&str> = shared.registry.iter().map(|job| job.name).take(20).collect();
+    // A class is another program's text and may be very long.
+    let class: String = class.chars().take(200).collect();
+    format!(
+        "no job named {class:?} is registered; jobs known here: {} (is its crate linked into this program?)",
+        known.join(", ")
+    )
+}
+
+/// Stops the run where it awaits when its time is up.
+async fn within(limit: Option<Duration>, run: impl Future<Output = JobResult>) -> JobResult {
+    match limit {
+        None => run.await,
+        Some(limit) => match tokio::time::timeout(limit, run).await {
+            Ok(result) => result,
+            Err(_) => Err(Failure::new("kiq::Timeout", format!("the job ran longer than its timeout of {limit:?}"))),
+        },
+    }
+}
+
+/// Runs the job and turns a panic of it into a failure, wherever it panics: in making the future, in polling or in
+/// dropping it.
+async fn guarded(make: impl FnOnce() -> BoxFuture<'static, JobResult>) -> JobResult {
+    let caught = |panic: Box<dyn std::any::Any + Send>| {
+        let failure = Failure::from_panic(&*panic);
+        // A payload whose own drop panics is leaked rather than let loose.
+        if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
+            std::mem::forget(again);
+        }
+        failure
+    };
+    let mut run = Guard(Some(catch_unwind(AssertUnwindSafe(make)).map_err(caught)?));
+    poll_fn(move |cx| {
+        let polled = catch_unwind(AssertUnwindSafe(|| match &mut run.0 {
+            Some(run) => Pin::as_mut(run).poll(cx),
+            None => std::task::Poll::Pending,
+        }));
+        match polled {
+            Ok(poll) => poll,
+            Err(panic) => std::task::Poll::Ready(Err(caught(panic))),
+        }
+    })
+    .await
+}
+
+/// A future whose drop may panic without taking the processor with it.
+struct Guard(Option<BoxFuture<'static, JobResult>>);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let run = self.0.take();
+        if catch_unwind(AssertUnwindSafe(|| drop(run))).is_err() {
+            tracing::error!("a job panicked while it was dropped; what it held may not be released");
+        }
+    }
+}

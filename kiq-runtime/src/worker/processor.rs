@@ -1,0 +1,40 @@
+//! The loop of one processor: take a job, perform it, settle it.
+
+use std::sync::Arc;
+
+use crate::broker::UnitOfWork;
+
+use super::Shared;
+use super::desk::Desk;
+use super::{perform, settle};
+
+pub(super) struct Processor {
+    shared: Arc<Shared>,
+    desk: Arc<Desk>,
+    /// The label under which its work is listed.
+    tid: Arc<str>,
+}
+
+impl Processor {
+    pub(super) fn new(shared: Arc<Shared>, desk: Arc<Desk>, tid: Arc<str>) -> Self {
+        Processor { shared, desk, tid }
+    }
+
+    /// Until the desk is closed and empty.
+    pub(super) async fn run(self) {
+        while let Some(unit) = self.desk.next().await {
+            // No await between taking the job and writing it down: whatever ends this task finds it in the table.
+            self.shared.work.begin(&self.tid, unit.clone(), self.shared.clock.now());
+            self.process(&unit).await;
+            self.shared.work.end(&self.tid);
+            self.desk.processor_is_free();
+            // A stream of jobs that never wait would keep the fetcher and the timers from running.
+            tokio::task::coop::consume_budget().await;
+        }
+    }
+
+    async fn process(&self, unit: &UnitOfWork) {
+        let ended = perform::perform(&self.shared, unit).await;
+        settle::settle(&self.shared, unit, ended).await;
+    }
+}

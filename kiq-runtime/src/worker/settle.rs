@@ -1,0 +1,112 @@
+//! How a run ended → what becomes of the job, in one atomic step of the store.
+//!
+//! This and `shutdown.rs` are the only places where a job leaves the hands of this process.
+
+use std::time::Duration;
+
+use crate::broker::{Settled, Settlement, UnitOfWork};
+use crate::events::{Event, FailureReport, Next};
+use crate::job::{Disposition, Failure, JobContext, Retry};
+use crate::random;
+use crate::retry::{self, Verdict};
+
+use super::perform::Ended;
+use super::{LONGEST_PAUSE, Shared};
+
+pub(super) async fn settle(shared: &Shared, unit: &UnitOfWork, ended: Ended) {
+    match ended {
+        Ended::NotAJob(error) => {
+            let end = Settlement::NotAJob { at: shared.clock.now() };
+            settle_for_sure(shared, unit, &end).await;
+            tracing::warn!(queue = &*unit.queue, %error, "not a job; moved to the dead set as it is");
+            shared.events.tell(|| Event::NotAJob { queue: unit.queue.clone(), reason: error.to_string() });
+        }
+        Ended::Ran { job, result: Ok(()), elapsed, span, .. } => {
+            let settled = settle_for_sure(shared, unit, &Settlement::Done).await;
+            let _in_span = span.enter();
+            tracing::debug!(elapsed = elapsed.as_secs_f64(), "done");
+            if settled == Settled::Stale {
+                tracing::warn!("done, but this process's lease had run out: the job may run again elsewhere");
+            }
+            shared.events.tell(|| Event::Done { job, elapsed });
+        }
+        Ended::Ran { job, retry, result: Err(failure), elapsed, span } => {
+            let (next, trimmed) = settle_failure(shared, unit, &job, retry, &failure).await;
+            let _in_span = span.enter();
+            log_failure(&failure, elapsed, next);
+            if trimmed > 0 {
+                tracing::warn!(trimmed, "the dead set is full or has old jobs; that many left it for good");
+            }
+            let error = FailureReport::new(&failure);
+            shared.events.tell(|| Event::Failed { job, elapsed, error, next });
+        }
+    }
+}
+
+async fn settle_failure(
+    shared: &Shared,
+    unit: &UnitOfWork,
+    job: &JobContext,
+    class_retry: Option<Retry>,
+    failure: &Failure,
+) -> (Next, usize) {
+    let now = shared.clock.now();
+    let backoff = &shared.tuning.backoff;
+    let verdict = retry::judge(job.payload(), &unit.queue, class_retry, failure, backoff, now, random::below);
+    let (end, next) = match verdict {
+        Verdict::Retry { payload, at } => (Settlement::Retry { payload, at }, Next::Retry { at }),
+        Verdict::Dead { payload } => (Settlement::Dead { payload, at: now }, Next::Dead),
+        Verdict::Discard => (Settlement::Discarded, Next::Discarded),
+    };
+    match settle_for_sure(shared, unit, &end).await {
+        Settled::Applied { trimmed } => (next, trimmed),
+        Settled::Stale => (Next::Stale, 0),
+    }
+}
+
+/// Repeats the step until the store has answered. A repetition is harmless: the second finds nothing to do.
+///
+/// # Cancel safety
+/// Dropped before its end, the job is settled or still this process's own.
+async fn settle_for_sure(shared: &Shared, unit: &UnitOfWork, end: &Settlement) -> Settled {
+    let mut pause = Duration::from_millis(50);
+    let mut is_repeated = false;
+    loop {
+        match shared.consumer.settle(unit, end).await {
+            // The first attempt may have gone through with its answer lost.
+            Ok(Settled::Stale) if is_repeated => return Settled::Applied { trimmed: 0 },
+            Ok(settled) => return settled,
+            Err(error) if !is_repeated => {
+                tracing::error!(%error, "the end of a job cannot be recorded; trying again until it works");
+            }
+            Err(_) => {}
+        }
+        is_repeated = true;
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+fn log_failure(failure: &Failure, elapsed: Duration, next: Next) {
+    let (class, message, elapsed) = (failure.class(), failure.message(), elapsed.as_secs_f64());
+    match next {
+        Next::Dead => {
+            tracing::error!(error.class = class, error = message, elapsed, "failed for good; kept among the dead")
+        }
+        Next::Discarded => {
+            tracing::warn!(error.class = class, error = message, elapsed, "failed; not to be retried or kept")
+        }
+        Next::Stale => tracing::warn!(
+            error.class = class,
+            error = message,
+            elapsed,
+            "failed, but this process's lease had run out: the job may run again elsewhere"
+        ),
+        Next::Retry { at } if failure.disposition() == Disposition::Transient => {
+            tracing::info!(error.class = class, error = message, elapsed, retry_at = %at, "failed for now; will be retried");
+        }
+        Next::Retry { at } => {
+            tracing::warn!(error.class = class, error = message, elapsed, retry_at = %at, "failed; will be retried");
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Quiet, drain until the deadline, give back the rest.
+//!
+//! In this order, and for these reasons:
+//! 1. the fetchers end (a fetch under way is waited for: what it took must arrive);
+//! 2. running jobs have until the deadline; the heartbeat goes on, so nobody takes them over meanwhile;
+//! 3. what still runs is dropped where it awaits, and only then given back, so that it does not run in two places. (Sidekiq
+//!    pushes back first because its crash would lose the job in between. Here a crash in between is any crash: the lease
+//!    brings the job back.) A blocking job cannot be dropped: it is given back and may run twice;
+//! 4. the duties end, and the process signs off.
+
+use std::sync::Arc;
+
+use crate::events::Event;
+
+use super::capsule::Running;
+use super::heartbeat::Duties;
+use super::{Phase, Shared};
+
+pub(super) async fn when_told(shared: &Arc<Shared>, mut capsules: Vec<Running>, duties: Duties) {
+    shared.controls.reached(Phase::Quiet).await;
+    for capsule in &mut capsules {
+        capsule.fetched_last().await;
+    }
+    shared.events.tell(|| Event::Quiet);
+    shared.controls.reached(Phase::Stopping).await;
+    let drained = async {
+        for capsule in &mut capsules {
+            capsule.performed_last().await;
+        }
+    };
+    if tokio::time::timeout(shared.tuning.shutdown_timeout, drained).await.is_err() {
+        let timeout = shared.tuning.shutdown_timeout;
+        tracing::warn!(?timeout, "jobs are still running at the end of the shutdown timeout; giving them back");
+    }
+    let mut left = Vec::new();
+    for capsule in capsules {
+        left.extend(capsule.cut_off().await);
+    }
+    left.extend(shared.work.clear());
+    if !left.is_empty() {
+        give_back(shared, &left).await;
+    }
+    duties.stop().await;
+    if let Err(error) = shared.consumer.leave().await {
+        tracing::warn!(%error, "could not sign off; the lease will run out, and others take over what is left");
+    }
+    tracing::info!("stopped");
+    shared.events.tell(|| Event::Stopped);
+}
+
+async fn give_back(shared: &Shared, left: &[crate::broker::UnitOfWork]) {
+    match shared.consumer.give_back(left).await {
+        Ok(jobs) => {
+            tracing::warn!(jobs, "given back unfinished; they will run again");
+            shared.events.tell(|| Event::GivenBack { jobs });
+        }
+        Err(error) => {
+            let jobs = left.len();
+            tracing::error!(%error, jobs, "unfinished jobs could not be given back; they return when the lease runs out");
+        }
+    }
+}
