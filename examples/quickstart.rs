@@ -190,7 +190,10 @@ impl Report {
     fn new(events: EventStream) -> Self {
         // On a terminal a bar, in a pipe none: `println!` is for both.
         let bar = if std::io::stderr().is_terminal() { ProgressBar::no_length() } else { ProgressBar::hidden() };
-        bar.set_style(ProgressStyle::with_template("{bar:32} {pos}/{len} settled").unwrap_or_else(|_| ProgressStyle::default_bar()));
+        bar.set_style(
+            ProgressStyle::with_template("{bar:32} {pos}/{len} settled")
+                .unwrap_or_else(|_| ProgressStyle::default_bar()),
+        );
         Report { events, bar, done: 0, done_after_retries: 0, dead: 0 }
     }
 
@@ -231,7 +234,11 @@ impl Report {
                 if retries > 0 {
                     self.done_after_retries += 1;
                 }
-                format!("done   {}{}", describe(job), if retries > 0 { format!(" after {retries} retries") } else { String::new() })
+                format!(
+                    "done   {}{}",
+                    describe(job),
+                    if retries > 0 { format!(" after {retries} retries") } else { String::new() }
+                )
             }
             Event::Failed { job, error, next: Next::Retry { .. }, .. } => {
                 format!("retry  {}: {}", describe(job), error.message)
@@ -269,7 +276,8 @@ fn arguments() -> Command {
         .action(ArgAction::Append)
         .conflicts_with("file")
         .help("One row instead of a file; may be repeated");
-    let forever = Arg::new("forever").long("forever").action(ArgAction::SetTrue).help("Do not end when all jobs are settled");
+    let forever =
+        Arg::new("forever").long("forever").action(ArgAction::SetTrue).help("Do not end when all jobs are settled");
     Command::new("quickstart")
         .about("Runs the jobs of a list of orders; with KIQ_REDIS_URL on Redis, without it in memory")
         .args([file.clone(), row.clone()])

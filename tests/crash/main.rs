@@ -1,12 +1,7 @@
 //! Worker processes killed with SIGKILL in the middle of their jobs: every job runs again, none is lost.
 //!
 //! The workers are this test program itself, started again with a variable that turns one of its tests into a worker.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on has failed"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader, Write as _};

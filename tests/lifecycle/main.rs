@@ -1,10 +1,5 @@
 //! The whole life of a job, through the facade, on every broker: enqueue → perform → retry → done or dead.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test that cannot go on has failed"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
 
 mod failing;
 mod jobs;

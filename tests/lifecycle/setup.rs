@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kiq::broker::Broker;
-use kiq::{Backoff, Client, Clock, Found, Inspector, JobSet, MemoryBroker, RedisBroker, Timestamp, Worker, WorkerBuilder};
+use kiq::{
+    Backoff, Client, Clock, Found, Inspector, JobSet, MemoryBroker, RedisBroker, Timestamp, Worker, WorkerBuilder,
+};
 use kiq_testing::{Events, RedisServer};
 
 use crate::jobs::Notes;
