@@ -69,6 +69,8 @@ pub use kiq_runtime::job::{
     JobContext, JobDef, JobOptions, JobResult, MissingState, Payload, PayloadError, Perform, Registry, RegistryError,
     Rejection, Retry, State,
 };
+#[doc(hidden)]
+pub use kiq_runtime::private as __private;
 pub use kiq_runtime::retry::Backoff;
 pub use kiq_runtime::worker::{BuildError, Capsule, Controls, QueueSpec, Worker, WorkerBuilder, WorkerError};
 pub use kiq_runtime::{Clock, Timestamp};

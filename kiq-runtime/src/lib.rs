@@ -7,6 +7,8 @@ pub mod error;
 pub mod events;
 pub mod inspect;
 pub mod job;
+#[doc(hidden)]
+pub mod private;
 mod random;
 pub mod retry;
 pub mod worker;

@@ -4,7 +4,6 @@
 //! how many elements there must be; a one-element array is never taken for "the arguments themselves".
 
 use std::fmt;
-use std::marker::PhantomData;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -23,15 +22,22 @@ pub trait JobArg: Serialize + DeserializeOwned + Send + 'static {}
 impl<T: Serialize + DeserializeOwned + Send + 'static> JobArg for T {}
 
 /// The name and type of one argument.
+// It carries how to write and read the type, so that `new` is the only place with a bound: a type that cannot be an
+// argument is reported once, where it is written.
 pub struct ArgKey<T> {
     name: &'static str,
-    of: PhantomData<fn() -> T>,
+    write: fn(&mut Vec<u8>, &T) -> serde_json::Result<()>,
+    read: fn(&str) -> serde_json::Result<T>,
 }
 
 impl<T: JobArg> ArgKey<T> {
     /// The argument called `name`.
     pub const fn new(name: &'static str) -> Self {
-        ArgKey { name, of: PhantomData }
+        ArgKey {
+            name,
+            write: |json, value| serde_json::to_writer(json, value),
+            read: |json| serde_json::from_str(json),
+        }
     }
 }
 
@@ -65,11 +71,11 @@ impl ArgsWriter {
     }
 
     /// Adds one argument. The first that cannot be written is reported by [`finish`](Self::finish).
-    pub fn arg<T: Serialize>(&mut self, key: ArgKey<T>, value: &T) {
+    pub fn arg<T>(&mut self, key: ArgKey<T>, value: &T) {
         if self.count > 0 {
             self.json.push(b',');
         }
-        if let Err(error) = serde_json::to_writer(&mut self.json, value) {
+        if let Err(error) = (key.write)(&mut self.json, value) {
             self.fault.get_or_insert(ArgsError {
                 job: self.job,
                 fault: Fault::Write { index: self.count, name: key.name, error: error.to_string() },
@@ -117,7 +123,7 @@ impl<'a> ArgsReader<'a> {
     ///
     /// # Errors
     /// When there is none left, or it does not decode as `T`.
-    pub fn arg<T: DeserializeOwned>(&mut self, key: ArgKey<T>) -> Result<T, ArgsError> {
+    pub fn arg<T>(&mut self, key: ArgKey<T>) -> Result<T, ArgsError> {
         match self.optional(key)? {
             Some(value) => Ok(value),
             None => Err(self.error(Fault::Missing {
@@ -132,7 +138,7 @@ impl<'a> ArgsReader<'a> {
     ///
     /// # Errors
     /// When it is there and does not decode as `T`.
-    pub fn arg_or<T: DeserializeOwned>(&mut self, key: ArgKey<T>, default: impl FnOnce() -> T) -> Result<T, ArgsError> {
+    pub fn arg_or<T>(&mut self, key: ArgKey<T>, default: impl FnOnce() -> T) -> Result<T, ArgsError> {
         Ok(self.optional(key)?.unwrap_or_else(default))
     }
 
@@ -147,13 +153,13 @@ impl<'a> ArgsReader<'a> {
         Ok(())
     }
 
-    fn optional<T: DeserializeOwned>(&mut self, key: ArgKey<T>) -> Result<Option<T>, ArgsError> {
+    fn optional<T>(&mut self, key: ArgKey<T>) -> Result<Option<T>, ArgsError> {
         let index = self.next;
         self.next += 1;
         let Some(raw) = self.args.get(index) else {
             return Ok(None);
         };
-        match serde_json::from_str(raw.get()) {
+        match (key.read)(raw.get()) {
             Ok(value) => Ok(Some(value)),
             Err(error) => Err(self.error(Fault::Read { index, name: key.name, error: error.to_string() })),
         }
