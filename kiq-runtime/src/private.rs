@@ -71,7 +71,9 @@ pub const fn check_queue(name: &'static str) -> &'static str {
 #[expect(clippy::panic, reason = "runs in a const: the panic is the compile error the user reads")]
 pub const fn check_name(name: &'static str) -> &'static str {
     if !is_job_name(name) {
-        panic!("a job name is one or more parts joined by `::`, each an upper-case letter and then letters, digits and `_`")
+        panic!(
+            "a job name is one or more parts joined by `::`, each an upper-case letter and then letters, digits and `_`"
+        )
     }
     name
 }
@@ -272,7 +274,7 @@ pub fn matches<T: Error + 'static>(direct: Option<&T>, error: &(dyn Error + 'sta
 
 /// All `T` in a chain of sources, outermost first; those in a `Box`, an `Arc` or an `io::Error` too.
 pub fn find_in_chain<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a T> {
-    std::iter::successors(Some(error), |error| error.source())
+    std::iter::successors(Some(error), |&error| error.source())
         .take(CHAIN_LIMIT)
         .flat_map(|link| [find_at(link), inside_io(link).and_then(find_at)])
         .flatten()
