@@ -1,0 +1,8 @@
+struct Pool;
+
+type Db = kiq::Data<Pool>;
+
+#[kiq::job]
+async fn aliased(db: Db) {}
+
+fn main() {}

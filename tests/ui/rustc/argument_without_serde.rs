@@ -1,0 +1,9 @@
+struct Order;
+
+#[kiq::job]
+async fn by_value(order: Order) {}
+
+#[kiq::job]
+async fn by_reference(orders: &[Order]) {}
+
+fn main() {}

@@ -1,0 +1,4 @@
+#[kiq::job(crate = nowhere)]
+async fn lost() {}
+
+fn main() {}

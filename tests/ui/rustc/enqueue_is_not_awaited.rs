@@ -1,0 +1,10 @@
+#![deny(unused_must_use)]
+
+#[kiq::job]
+async fn send(id: u64) {}
+
+fn forgets() {
+    Send::enqueue(1);
+}
+
+fn main() {}

@@ -1,0 +1,13 @@
+struct Bad;
+
+#[kiq::job]
+async fn bad() -> Result<(), Bad> {
+    Ok(())
+}
+
+#[kiq::job]
+async fn not_send() -> Result<(), Box<dyn std::error::Error>> {
+    Ok(())
+}
+
+fn main() {}

@@ -1,0 +1,6 @@
+struct Order;
+
+#[kiq::job]
+async fn order() {}
+
+fn main() {}

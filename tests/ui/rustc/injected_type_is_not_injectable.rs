@@ -1,0 +1,6 @@
+struct Pool;
+
+#[kiq::job]
+async fn injected(#[inject] pool: Pool) {}
+
+fn main() {}

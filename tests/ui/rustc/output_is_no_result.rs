@@ -1,0 +1,6 @@
+#[kiq::job]
+async fn number() -> u32 {
+    1
+}
+
+fn main() {}

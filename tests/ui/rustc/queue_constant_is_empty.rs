@@ -1,0 +1,6 @@
+const QUEUE: &str = "";
+
+#[kiq::job(queue = QUEUE)]
+async fn constant() {}
+
+fn main() {}

@@ -1,0 +1,4 @@
+#[kiq::job(timeout = "30s")]
+fn blocking() {}
+
+fn main() {}
