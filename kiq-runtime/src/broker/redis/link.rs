@@ -193,6 +193,12 @@ impl Link {
         let server = self.target.place.clone();
         let code = match error.code() {
             Some("LEASELOST") => return BrokerError::LeaseLost,
+            // A script says in a sentence what a command says with a code.
+            Some("ERR")
+                if error.detail().is_some_and(|words| words.starts_with("The user executing the script can't")) =>
+            {
+                "NOPERM".to_owned()
+            }
             Some(code) => code.to_owned(),
             None if error.kind() == ErrorKind::AuthenticationFailed => "WRONGPASS".to_owned(),
             None if error.kind() == ErrorKind::RESP3NotSupported => {
@@ -201,7 +207,6 @@ impl Link {
             }
             None => return BrokerError::Unavailable { server, source: Box::new(error) },
         };
-        // As the server wrote it.
         let reason = error.detail().map_or_else(|| error.to_string(), |detail| format!("{code} {detail}"));
         BrokerError::Refused { server, code, reason }
     }
