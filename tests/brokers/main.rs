@@ -5,6 +5,7 @@ mod fetching;
 mod promoting;
 mod pushing;
 mod reclaiming;
+mod redis_faults;
 mod redis_only;
 mod settling;
 mod setup;

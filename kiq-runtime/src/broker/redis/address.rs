@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
-use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _};
+use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _, ProtocolVersion};
 
 use crate::error::BrokerError;
 
@@ -19,13 +19,22 @@ pub(super) fn parse(url: &str) -> Result<ConnectionInfo, BrokerError> {
         Some(_) => return Err(invalid("the scheme must be redis or unix")),
         None => return Err(invalid("it has no scheme")),
     }
-    // The crate's own words may hold parts of the URL, so only those of a known kind are passed on.
-    let info = url.into_connection_info().map_err(|error| match error.detail() {
-        Some(detail) if !detail.contains(url) => invalid(detail),
-        _ => invalid("host, port or database number cannot be read"),
+    // `redis://:a?b@host` would be taken for the host `:a`, and the half of the password that it shows for a port.
+    let path =
+        url.split_once("://").map_or("", |(_, rest)| rest).split_once(['/', '?', '#']).map_or("", |(_, path)| path);
+    if url.starts_with("redis:") && path.contains('@') {
+        return Err(invalid("a password with one of / ? # @ must be percent-encoded (%2F %3F %23 %40)"));
+    }
+    // Of the crate's words only those before the dash: behind it may stand a part of the URL.
+    let info = url.into_connection_info().map_err(|error| {
+        let words = error.to_string();
+        invalid(&words.split_once(" - ").map_or("it cannot be read".to_owned(), |(what, _)| what.to_lowercase()))
     })?;
     let tcp = TcpSettings::default().set_nodelay(true).set_keepalive(TcpKeepalive::new().with_time(KEEPALIVE));
-    Ok(info.set_tcp_settings(tcp))
+    // The newer protocol, as Sidekiq since 7.0: with it the crate tells when the other end is gone.
+    let redis = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
+    let redis = redis.set_lib_name("kiq", env!("CARGO_PKG_VERSION"));
+    Ok(info.set_tcp_settings(tcp).set_redis_settings(redis))
 }
 
 /// The address for messages: `redis://host:port/db`, without user and password.
@@ -64,6 +73,12 @@ mod tests {
             "redis://u:hunter2@h:bad/0",
             "redis://u:hunter2%40x@h/abc",
             "redis://u:hun@ter2/hunter2@h/0/x",
+            "redis://u:hun@hunter2@h/0",
+            "redis://:12?hunter2@h/0",
+            "redis://u:hunter2/12@h/0",
+            "redis://:hunter2#@h",
+            "redis://u:hunter2@h/0?protocol=hunter2",
+            "redis://h?pass=hunter2@x",
             "unix:///tmp/s?pass=hunter2",
             "rediss://u:hunter2@h",
             "http://u:hunter2@h",
@@ -84,6 +99,7 @@ mod tests {
         assert!(says("http://h").contains("the scheme must be redis or unix"));
         assert!(says("localhost:6379").contains("it has no scheme"));
         assert!(says("redis://h:port/0").starts_with("\"redis://h:port/0\" is not a Redis address"));
+        assert!(says("redis://u:1?2@h/0").contains("must be percent-encoded"));
         assert!(says("redis://h/abc").contains("is not a Redis address"));
     }
 

@@ -1,6 +1,6 @@
 //! The reading side.
 
-use redis::Pipeline;
+use redis::{Pipeline, Value};
 
 use crate::broker::browse::{Browse, Entry, JobSet, QueueSize, Stats};
 use crate::error::BrokerError;
@@ -14,7 +14,7 @@ impl RedisBroker {
         let mut members = redis::cmd("SMEMBERS");
         members.arg(keys::QUEUES);
         let answer = self.link.ask(members).await?;
-        let mut names: Vec<String> = reply::list(&answer).iter().filter_map(text).collect();
+        let mut names = names(&answer);
         names.sort_unstable();
         let mut lengths = Pipeline::with_capacity(names.len());
         for name in &names {
@@ -35,40 +35,50 @@ impl RedisBroker {
         for set in [keys::SCHEDULE, keys::RETRY, keys::DEAD] {
             questions.cmd("ZCARD").arg(set);
         }
-        questions.cmd("SCARD").arg(keys::PROCESSES);
+        questions.cmd("SMEMBERS").arg(keys::PROCESSES);
         questions.cmd("SMEMBERS").arg(keys::OWNERS);
         let answers = self.link.send(&questions).await?;
         let [processed, failed, scheduled, retries, dead, processes, owners] = answers.as_slice() else {
             return Err(self.link.surprised());
         };
-        let owners: Vec<String> = reply::list(owners).iter().filter_map(text).collect();
         let queues = self.queue_sizes().await?;
+        let (processes, in_flight) = self.census(&names(processes), &names(owners)).await?;
         Ok(Stats {
             processed: reply::int(processed).and_then(|count| u64::try_from(count).ok()).unwrap_or(0),
             failed: reply::int(failed).and_then(|count| u64::try_from(count).ok()).unwrap_or(0),
             enqueued: queues.iter().map(|queue| queue.size).sum(),
-            in_flight: self.in_flight(&owners).await?,
+            in_flight,
             scheduled: reply::count(scheduled),
             retries: reply::count(retries),
             dead: reply::count(dead),
-            processes: reply::count(processes),
+            processes,
         })
     }
 
-    async fn in_flight(&self, owners: &[String]) -> Result<usize, LinkError> {
-        if owners.is_empty() {
-            return Ok(0);
+    /// How many of `processes` have a record (Sidekiq's readers remove the names of the others now and then), and how many
+    /// jobs all `owners` hold.
+    async fn census(&self, processes: &[String], owners: &[String]) -> Result<(usize, usize), LinkError> {
+        if processes.is_empty() && owners.is_empty() {
+            return Ok((0, 0));
         }
-        let mut indexes = Pipeline::with_capacity(owners.len());
+        let mut questions = Pipeline::with_capacity(processes.len() + owners.len());
+        for process in processes {
+            questions.cmd("HEXISTS").arg(keys::process(process)).arg("info");
+        }
         for owner in owners {
-            indexes.cmd("HGETALL").arg(keys::index(owner));
+            questions.cmd("HGETALL").arg(keys::index(owner));
         }
-        let answers = self.link.send(&indexes).await?;
-        let fields = answers.iter().flat_map(reply::pairs);
+        let answers = self.link.send(&questions).await?;
+        let (records, indexes) = answers.split_at_checked(processes.len()).unwrap_or_default();
+        let fields = indexes.iter().flat_map(reply::pairs);
         let left =
             fields.filter(|(field, _)| reply::bytes(field).is_some_and(|name| name.ends_with(keys::LEFT.as_bytes())));
-        Ok(left.map(|(_, count)| reply::count(count)).sum())
+        Ok((records.iter().map(reply::count).sum(), left.map(|(_, count)| reply::count(count)).sum()))
     }
+}
+
+fn names(answer: &Value) -> Vec<String> {
+    reply::list(answer).iter().filter_map(text).collect()
 }
 
 impl Browse for RedisBroker {

@@ -1,6 +1,6 @@
 //! One worker process's hold on its jobs: fetch, settle, give back, reclaim.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::job::BoxFuture;
 
 use super::link::{Link, LinkError, Target};
 use super::wake::Wake;
-use super::{keys, reply, scripts, text};
+use super::{Faults, keys, reply, scripts, text};
 
 /// The most queues one fetch takes from, so that a call has a fixed number of batches.
 const BATCHES: usize = 2;
@@ -35,25 +35,28 @@ pub(super) struct RedisConsumer {
     wake: Wake,
     held: Held,
     next_batch: AtomicU64,
+    faults: Faults,
     /// The last heartbeat's round trip, in microseconds.
     pub(super) round_trip: AtomicU64,
 }
 
-/// The batches this process knows of, with the number of jobs it has not settled yet.
+/// The batches this process knows of, with the positions of the jobs it has not settled yet; `None` while the answer of
+/// the fetch is under way.
 ///
 /// A batch that the index of this process lists and that is not here was handed out and its answer lost: it goes back to
-/// its queue. That is what makes a fetch safe to drop.
+/// its queue. That is what makes a fetch safe to drop. Positions and no count, because a settlement may be repeated, and a
+/// batch that is forgotten too early would run again.
 #[derive(Debug, Default)]
-struct Held(Mutex<HashMap<Arc<str>, usize>>);
+struct Held(Mutex<HashMap<Arc<str>, Option<HashSet<usize>>>>);
 
 impl Held {
-    fn batches(&self) -> MutexGuard<'_, HashMap<Arc<str>, usize>> {
+    fn batches(&self) -> MutexGuard<'_, HashMap<Arc<str>, Option<HashSet<usize>>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Knows of two batches that a fetch is about to ask for; forgets them when the answer is dropped.
     fn expect(&self, ids: [Arc<str>; BATCHES]) -> Expected<'_> {
-        self.batches().extend(ids.iter().cloned().map(|id| (id, usize::MAX)));
+        self.batches().extend(ids.iter().cloned().map(|id| (id, None)));
         Expected { held: self, ids }
     }
 
@@ -61,13 +64,13 @@ impl Held {
         self.batches().contains_key(id)
     }
 
-    /// So many jobs of a batch are no longer this process's affair.
-    fn less(&self, id: &Arc<str>, jobs: usize) {
+    /// A job is no longer this process's affair.
+    fn let_go(&self, slot: &Slot) {
         let mut batches = self.batches();
-        if let Some(left) = batches.get_mut(id) {
-            *left = left.saturating_sub(jobs);
-            if *left == 0 {
-                batches.remove(id);
+        if let Some(Some(left)) = batches.get_mut(&slot.batch) {
+            left.remove(&slot.index);
+            if left.is_empty() {
+                batches.remove(&slot.batch);
             }
         }
     }
@@ -83,20 +86,16 @@ impl Expected<'_> {
     /// The answer came.
     fn arrived(self, units: &[UnitOfWork]) {
         let mut batches = self.held.batches();
-        for id in &self.ids {
-            match units.iter().filter(|unit| unit.slot.batch == *id).count() {
-                0 => batches.remove(id),
-                jobs => batches.insert(Arc::clone(id), jobs),
-            };
+        for unit in units {
+            batches.entry(Arc::clone(&unit.slot.batch)).or_default().get_or_insert_default().insert(unit.slot.index);
         }
     }
 }
 
 impl Drop for Expected<'_> {
     fn drop(&mut self) {
-        let mut batches = self.held.batches();
-        // Those that arrived have their own number by now.
-        batches.retain(|id, left| *left != usize::MAX || !self.ids.contains(id));
+        // Those that arrived have positions by now.
+        self.held.batches().retain(|id, left| left.is_some() || !self.ids.contains(id));
     }
 }
 
@@ -110,6 +109,7 @@ impl RedisConsumer {
             wake: Wake::new(target),
             held: Held::default(),
             next_batch: AtomicU64::new(0),
+            faults: Faults::default(),
             round_trip: AtomicU64::new(0),
         }
     }
@@ -153,7 +153,7 @@ impl RedisConsumer {
         while let Some(note) = notes.next() {
             if note != "batch" {
                 let (queue, error) = (notes.next().unwrap_or_default(), notes.next().unwrap_or_default());
-                tracing::error!(queue, error, "this queue is no list, so its jobs cannot be fetched; the others are");
+                self.faults.report(&keys::queue(&queue), &error);
                 continue;
             }
             let (id, queue, _) = (notes.next(), notes.next(), notes.next());
@@ -192,7 +192,7 @@ impl RedisConsumer {
         let call = call.arg(at.to_score()).arg(payload);
         let call = call.arg((now - DEAD_SET_AGE).to_score()).arg(DEAD_SET_LIMIT).arg(DAY_TTL);
         let answer = self.number(call).await?;
-        self.held.less(&slot.batch, 1);
+        self.held.let_go(slot);
         Ok(usize::try_from(answer).map_or(Settled::Stale, |trimmed| Settled::Applied { trimmed }))
     }
 
@@ -213,7 +213,7 @@ impl RedisConsumer {
                 call = call.arg(unit.slot.index);
             }
             back += usize::try_from(self.number(call).await?).unwrap_or(0);
-            self.held.less(batch, units.len());
+            units.iter().for_each(|unit| self.held.let_go(&unit.slot));
         }
         Ok(back)
     }
@@ -243,10 +243,23 @@ impl RedisConsumer {
             }
             let batches = self.index_of(owner).await?;
             reclaimed.extend(self.release(owner, batches, true).await?);
-            let script_keys = [keys::lease(owner), keys::index(owner), keys::OWNERS.to_owned()];
-            self.number(scripts::forget(&script_keys).arg(owner)).await?;
+            self.forget(owner).await?;
         }
         Ok(reclaimed)
+    }
+
+    /// The end of an owner without a lease that owns nothing any more.
+    pub(super) async fn forget(&self, owner: &str) -> Result<(), LinkError> {
+        let script_keys = [
+            keys::lease(owner),
+            keys::index(owner),
+            keys::OWNERS.to_owned(),
+            keys::PROCESSES.to_owned(),
+            keys::process(owner),
+            keys::work(owner),
+        ];
+        self.number(scripts::forget(&script_keys).arg(owner)).await?;
+        Ok(())
     }
 
     /// The batches of an owner with their queues, the newest first.
@@ -276,9 +289,18 @@ impl RedisConsumer {
                 keys::queue(&queue),
             ];
             let call = scripts::release(&script_keys).arg(&id).arg(&queue).arg(keys::TOMBSTONE);
-            let jobs = self.number(call.arg(u8::from(only_if_dead))).await?;
-            if let Ok(jobs) = usize::try_from(jobs) {
-                reclaimed.push(Reclaimed { owner: owner.to_owned(), queue, jobs });
+            match self.number(call.arg(u8::from(only_if_dead))).await {
+                // 0: settled meanwhile, or never taken; below: the owner is back.
+                Ok(jobs) => {
+                    if let Some(jobs) = usize::try_from(jobs).ok().filter(|jobs| *jobs > 0) {
+                        reclaimed.push(Reclaimed { owner: owner.to_owned(), queue, jobs });
+                    }
+                }
+                // Where it should go is no list. It stays in its batch, and the others must not wait for it.
+                Err(LinkError { error: BrokerError::Refused { code, reason, .. }, .. }) if code == "WRONGTYPE" => {
+                    self.faults.report(&keys::queue(&queue), &reason);
+                }
+                Err(failed) => return Err(failed),
             }
         }
         Ok(reclaimed)

@@ -1,6 +1,6 @@
 //! Every key, one function or constant each, with its type and who writes it. The first half is Sidekiq's, to the letter.
 
-use crate::broker::{Identity, JobSet};
+use crate::broker::JobSet;
 
 /// Set of queue names: every queue ever pushed to. Written by whoever pushes.
 pub(super) const QUEUES: &str = "queues";
@@ -36,18 +36,18 @@ pub(super) fn on_day(counter: &str, date: &str) -> String {
     format!("{counter}:{date}")
 }
 
-/// Hash: a process's record. Written by its heartbeat, and gone 60 s after the last.
-pub(super) fn process(identity: &Identity) -> String {
-    identity.to_string()
+/// Hash: a process's record. Written by its heartbeat, and gone 60 s after the last, or when its jobs were reclaimed.
+pub(super) fn process(identity: &str) -> String {
+    identity.to_owned()
 }
 
 /// Hash, processor → JSON: what a process is doing. Written by its heartbeat.
-pub(super) fn work(identity: &Identity) -> String {
+pub(super) fn work(identity: &str) -> String {
     format!("{identity}:work")
 }
 
 /// List of signal names for a process. Written by Sidekiq's pages and API; emptied by its heartbeat.
-pub(super) fn signals(identity: &Identity) -> String {
+pub(super) fn signals(identity: &str) -> String {
     format!("{identity}-signals")
 }
 

@@ -1,11 +1,12 @@
 //! One connection that is made when it is needed and made anew after it broke. It never sends a request twice.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, ErrorKind, Pipeline, RedisError, Value};
+use redis::aio::{MultiplexedConnection, SendError};
+use redis::{AsyncConnectionConfig, ErrorKind, Pipeline, PushInfo, PushKind, RedisError, Value};
 use tokio::runtime::{Handle, Id};
 
 use crate::error::BrokerError;
@@ -13,11 +14,21 @@ use crate::error::BrokerError;
 /// How long a connection may take to be made, and an answer to come.
 pub(super) const PATIENCE: Duration = Duration::from_secs(3);
 
+/// The most runtimes whose connections are kept. A program that makes a runtime for each call would otherwise keep one
+/// connection of each runtime that is long gone.
+const MOST_RUNTIMES: usize = 8;
+
 /// What a link connects to.
-#[derive(Debug)]
 pub(super) struct Target {
     pub(super) client: redis::Client,
     pub(super) place: String,
+}
+
+impl fmt::Debug for Target {
+    /// The place only: the client knows the password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Target({})", self.place)
+    }
 }
 
 /// A connection for any number of users at once. Each tokio runtime that uses it has one of its own, because a connection
@@ -25,8 +36,25 @@ pub(super) struct Target {
 pub(super) struct Link {
     target: Arc<Target>,
     patience: Duration,
-    connections: Mutex<Vec<(Id, MultiplexedConnection)>>,
+    /// The oldest first.
+    connections: Mutex<Vec<Live>>,
     connecting: tokio::sync::Mutex<()>,
+}
+
+/// A connection that was made and may have ended since.
+#[derive(Clone)]
+struct Live {
+    runtime: Id,
+    connection: MultiplexedConnection,
+    /// Set as soon as the other end is gone, so that the next request is not sent into nothing: a push would then have to
+    /// say that it does not know.
+    ended: Arc<AtomicBool>,
+}
+
+impl Live {
+    fn is(&self, other: &Live) -> bool {
+        Arc::ptr_eq(&self.ended, &other.ended)
+    }
 }
 
 /// A request failed.
@@ -60,20 +88,20 @@ impl Link {
 
     /// Sends commands in one write and answers one value each; an error of the server is a value, too.
     pub(super) async fn send(&self, pipeline: &Pipeline) -> Result<Vec<Value>, LinkError> {
-        let count = pipeline.len();
-        self.request(pipeline, 0, count).await
-    }
-
-    /// Sends commands as one transaction and answers one value each.
-    pub(super) async fn transact(&self, pipeline: &Pipeline) -> Result<Vec<Value>, LinkError> {
-        let queued = pipeline.len() + 1;
-        match self.request(pipeline, queued, 1).await?.pop() {
-            Some(Value::Array(answers)) => Ok(answers),
-            Some(answer) => {
-                self.checked(answer)?;
-                Err(self.surprised())
+        let mut live = self.connection().await.map_err(|error| LinkError { error, may_be_done: false })?;
+        match live.connection.send_packed_commands(pipeline, 0, pipeline.len()).await {
+            Ok(answers) => {
+                if answers.iter().any(wants_another_connection) {
+                    self.drop_connection(&live);
+                }
+                Ok(answers)
             }
-            None => Err(self.surprised()),
+            Err(error) => {
+                // A refusal of the server is an answer; everything else leaves open what it did.
+                let may_be_done = error.code().is_none();
+                self.drop_connection(&live);
+                Err(LinkError { error: self.explain(error), may_be_done })
+            }
         }
     }
 
@@ -102,70 +130,85 @@ impl Link {
         LinkError { error, may_be_done: true }
     }
 
-    async fn request(&self, pipeline: &Pipeline, skip: usize, count: usize) -> Result<Vec<Value>, LinkError> {
-        let (runtime, mut connection) =
-            self.connection().await.map_err(|error| LinkError { error, may_be_done: false })?;
-        match connection.send_packed_commands(pipeline, skip, count).await {
-            Ok(answers) => {
-                if answers.iter().any(wants_another_connection) {
-                    self.drop_connection(runtime);
-                }
-                Ok(answers)
-            }
-            Err(error) => {
-                // A refusal of the server is an answer; everything else leaves open what it did.
-                let may_be_done = error.code().is_none();
-                self.drop_connection(runtime);
-                Err(LinkError { error: self.explain(error), may_be_done })
-            }
-        }
-    }
-
-    fn connections(&self) -> std::sync::MutexGuard<'_, Vec<(Id, MultiplexedConnection)>> {
+    fn connections(&self) -> MutexGuard<'_, Vec<Live>> {
         self.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn known(&self, runtime: Id) -> Option<MultiplexedConnection> {
-        self.connections().iter().find(|(id, _)| *id == runtime).map(|(_, connection)| connection.clone())
+    fn known(&self, runtime: Id) -> Option<Live> {
+        let mut connections = self.connections();
+        connections.retain(|live| !live.ended.load(Ordering::Relaxed));
+        connections.iter().find(|live| live.runtime == runtime).cloned()
     }
 
-    fn drop_connection(&self, runtime: Id) {
-        self.connections().retain(|(id, _)| *id != runtime);
+    /// This one, and not a newer one that somebody else has made meanwhile.
+    fn drop_connection(&self, broken: &Live) {
+        self.connections().retain(|live| !live.is(broken));
     }
 
-    async fn connection(&self) -> Result<(Id, MultiplexedConnection), BrokerError> {
+    async fn connection(&self) -> Result<Live, BrokerError> {
         let runtime = Handle::try_current().map_err(|_| BrokerError::NoRuntime)?.id();
-        if let Some(connection) = self.known(runtime) {
-            return Ok((runtime, connection));
+        if let Some(live) = self.known(runtime) {
+            return Ok(live);
         }
+        // The wait for one's turn counts, too: behind a host that swallows packets each would wait in full otherwise.
+        match tokio::time::timeout(PATIENCE, self.connect(runtime)).await {
+            Ok(connected) => connected.map_err(|error| self.explain(error)),
+            Err(_) => {
+                let source = format!("no connection within {PATIENCE:?}").into();
+                Err(BrokerError::Unavailable { server: self.target.place.clone(), source })
+            }
+        }
+    }
+
+    async fn connect(&self, runtime: Id) -> Result<Live, RedisError> {
         // One at a time: after an outage many callers come at once.
         let _turn = self.connecting.lock().await;
-        if let Some(connection) = self.known(runtime) {
-            return Ok((runtime, connection));
+        if let Some(live) = self.known(runtime) {
+            return Ok(live);
         }
+        let ended = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&ended);
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(PATIENCE))
             .set_response_timeout(Some(self.patience))
-            .set_pipeline_buffer_size(1024);
-        let connected = self.target.client.get_multiplexed_async_connection_with_config(&config).await;
-        let connection = connected.map_err(|error| self.explain(error))?;
-        self.connections().push((runtime, connection.clone()));
-        Ok((runtime, connection))
+            .set_pipeline_buffer_size(1024)
+            .set_push_sender(move |push: PushInfo| {
+                if push.kind == PushKind::Disconnection {
+                    seen.store(true, Ordering::Relaxed);
+                }
+                Ok::<(), SendError>(())
+            });
+        let connection = self.target.client.get_multiplexed_async_connection_with_config(&config).await?;
+        let live = Live { runtime, connection, ended };
+        let mut connections = self.connections();
+        connections.push(live.clone());
+        if connections.len() > MOST_RUNTIMES {
+            // Whoever is in the middle of a request on it has a handle of its own.
+            connections.remove(0);
+        }
+        Ok(live)
     }
 
     fn explain(&self, error: RedisError) -> BrokerError {
         let server = self.target.place.clone();
-        let refused = |code: &str, error: RedisError| BrokerError::Refused {
-            server: server.clone(),
-            code: code.to_owned(),
-            reason: error.to_string(),
+        let code = match error.code() {
+            Some("LEASELOST") => return BrokerError::LeaseLost,
+            // A script says in a sentence what a command says with a code.
+            Some("ERR")
+                if error.detail().is_some_and(|words| words.starts_with("The user executing the script can't")) =>
+            {
+                "NOPERM".to_owned()
+            }
+            Some(code) => code.to_owned(),
+            None if error.kind() == ErrorKind::AuthenticationFailed => "WRONGPASS".to_owned(),
+            None if error.kind() == ErrorKind::RESP3NotSupported => {
+                let reason = "it is older than Redis 6, and 7.0 is the oldest that works; upgrade it".to_owned();
+                return BrokerError::Unsupported { server, reason };
+            }
+            None => return BrokerError::Unavailable { server, source: Box::new(error) },
         };
-        match error.code().map(str::to_owned) {
-            Some(code) if code == "LEASELOST" => BrokerError::LeaseLost,
-            Some(code) => refused(&code, error),
-            None if error.kind() == ErrorKind::AuthenticationFailed => refused("WRONGPASS", error),
-            None => BrokerError::Unavailable { server, source: Box::new(error) },
-        }
+        let reason = error.detail().map_or_else(|| error.to_string(), |detail| format!("{code} {detail}"));
+        BrokerError::Refused { server, code, reason }
     }
 }
 

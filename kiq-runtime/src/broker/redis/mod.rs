@@ -14,8 +14,9 @@ mod reply;
 mod scripts;
 mod wake;
 
+use std::collections::HashSet;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use redis::{Cmd, Pipeline, Value};
 
@@ -45,6 +46,7 @@ pub struct RedisBroker {
     /// For clients and readers.
     link: Link,
     clock: Clock,
+    faults: Faults,
 }
 
 impl RedisBroker {
@@ -61,7 +63,7 @@ impl RedisBroker {
             reason: "the address cannot be used".to_owned(),
         })?;
         let target = Arc::new(Target { client, place });
-        Ok(RedisBroker { link: Link::new(&target), target, clock })
+        Ok(RedisBroker { link: Link::new(&target), target, clock, faults: Faults::default() })
     }
 
     /// The time by which jobs are due: the server's, so that a wrong clock on a client makes nothing early or late.
@@ -76,6 +78,9 @@ impl RedisBroker {
     /// Groups the jobs by where they go, and sends one command a group (and one to list each queue) in a single write. Each
     /// command is atomic by itself and answers for its own jobs.
     async fn push_groups(&self, jobs: &[NewJob]) -> Vec<Result<(), PushError>> {
+        if jobs.is_empty() {
+            return Vec::new();
+        }
         let mut groups: Vec<Group<'_>> = Vec::new();
         for (at, job) in jobs.iter().enumerate() {
             let goes_to = |group: &&mut Group<'_>| group.goes_to(job);
@@ -197,6 +202,18 @@ impl Broker for RedisBroker {
 
     fn place(&self) -> String {
         self.target.place.clone()
+    }
+}
+
+/// Keys that hold something else than kiq's, each of which is told of once: they are met with every poll.
+#[derive(Debug, Default)]
+struct Faults(Mutex<HashSet<String>>);
+
+impl Faults {
+    fn report(&self, key: &str, error: &str) {
+        if self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key.to_owned()) {
+            tracing::error!(key, error, "this key cannot be used, so its jobs wait; all others go on");
+        }
     }
 }
 

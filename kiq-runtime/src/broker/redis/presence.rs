@@ -1,10 +1,9 @@
 //! The record a process keeps of itself: Sidekiq's, for all readers from 6.4 to 8.1, and the lease under which it owns its
-//! batches. One transaction a heartbeat.
+//! batches. One script a heartbeat.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use redis::{Cmd, Pipeline};
 use serde_json::{Map, Value, json};
 
 use crate::broker::CapsuleInfo;
@@ -15,40 +14,39 @@ use crate::job::BoxFuture;
 
 use super::consumer::RedisConsumer;
 use super::link::LinkError;
-use super::{keys, text};
+use super::{keys, scripts, text};
 
 /// How long a process's record outlives its last heartbeat, in seconds: Sidekiq's readers go by it.
 const RECORD_TTL: u32 = 60;
 
 impl RedisConsumer {
     async fn say_alive(&self, beat: &Beat) -> Result<Option<Signal>, LinkError> {
-        let (process, work) = (keys::process(&self.identity), keys::work(&self.identity));
-        let mut record = Pipeline::new();
-        record.atomic();
-        // Findable before it may own anything.
-        record.cmd("SADD").arg(keys::OWNERS).arg(self.me());
-        record.cmd("SET").arg(keys::lease(self.me())).arg(1).arg("PX").arg(millis(beat.lease));
-        record.cmd("SADD").arg(keys::PROCESSES).arg(self.me());
-        record.add_command(self.describe(beat));
-        record.cmd("EXPIRE").arg(&process).arg(RECORD_TTL);
-        record.cmd("UNLINK").arg(&work);
-        if !beat.work.is_empty() {
-            let running = record.cmd("HSET").arg(&work);
-            for run in &beat.work {
-                running.arg(&run.tid).arg(describe_work(run));
-            }
-            record.cmd("EXPIRE").arg(&work).arg(RECORD_TTL);
+        let record = self.describe(beat);
+        let script_keys = [
+            keys::OWNERS.to_owned(),
+            keys::lease(self.me()),
+            keys::PROCESSES.to_owned(),
+            keys::process(self.me()),
+            keys::work(self.me()),
+            keys::signals(self.me()),
+        ];
+        let mut call = scripts::beat(&script_keys).arg(self.me()).arg(millis(beat.lease)).arg(RECORD_TTL);
+        call = call.arg(record.len());
+        for (field, value) in record {
+            call = call.arg(field).arg(value);
         }
-        record.cmd("RPOP").arg(keys::signals(&self.identity));
+        for run in &beat.work {
+            call = call.arg(&run.tid).arg(describe_work(run));
+        }
         let sent = Instant::now();
-        let answers = self.pulse.transact(&record).await?;
+        let answer = call.send(&self.pulse, &[]).await?.pop().ok_or_else(|| self.pulse.surprised())?;
         self.round_trip.store(u64::try_from(sent.elapsed().as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
-        let signal = answers.last().and_then(text);
+        let signal = text(&self.pulse.checked(answer)?);
         Ok(signal.and_then(|name| Signal::parse(&name)))
     }
 
     /// The process's hash, with what the readers of Sidekiq 6, 7 and 8 each look for (wire: §9, §23).
-    fn describe(&self, beat: &Beat) -> Cmd {
+    fn describe(&self, beat: &Beat) -> [(&'static str, String); 7] {
         let info = &beat.info;
         let queues: Vec<&str> = {
             let mut names: Vec<&str> =
@@ -80,29 +78,30 @@ impl RedisConsumer {
             "version": concat!("kiq ", env!("CARGO_PKG_VERSION")),
             "embedded": info.embedded,
         });
-        let mut record = redis::cmd("HSET");
-        record.arg(keys::process(&self.identity));
-        record.arg("info").arg(about.to_string());
-        record.arg("concurrency").arg(concurrency);
-        record.arg("busy").arg(beat.work.len());
-        record.arg("beat").arg(beat.at.to_score());
-        record.arg("rtt_us").arg(self.round_trip.load(Ordering::Relaxed));
-        record.arg("quiet").arg(if beat.quiet { "true" } else { "false" });
-        record.arg("rss").arg(beat.rss_kib);
-        record
+        [
+            ("info", about.to_string()),
+            ("concurrency", concurrency.to_string()),
+            ("busy", beat.work.len().to_string()),
+            ("beat", beat.at.to_score()),
+            ("rtt_us", self.round_trip.load(Ordering::Relaxed).to_string()),
+            ("quiet", beat.quiet.to_string()),
+            ("rss", beat.rss_kib.to_string()),
+        ]
     }
 
     async fn say_good_bye(&self) -> Result<(), LinkError> {
+        // First the lease: a fetch that is still on its way to the server then gets nothing. Otherwise it could take jobs
+        // between the last look at the index and the end, and nobody would find them. Whatever breaks off from here on is
+        // done by others, who find an owner without a lease.
+        let mut lease = redis::cmd("DEL");
+        lease.arg(keys::lease(self.me()));
+        self.link.ask(lease).await?;
         let batches = self.index_of(self.me()).await?;
         self.release(self.me(), batches, false).await?;
-        let mut record = Pipeline::new();
-        record.atomic();
-        record.cmd("SREM").arg(keys::OWNERS).arg(self.me());
-        record.cmd("SREM").arg(keys::PROCESSES).arg(self.me());
-        record.cmd("DEL").arg(keys::lease(self.me()));
-        let process = keys::process(&self.identity);
-        record.cmd("UNLINK").arg(process).arg(keys::work(&self.identity)).arg(keys::signals(&self.identity));
-        self.link.transact(&record).await?;
+        self.forget(self.me()).await?;
+        let mut signals = redis::cmd("UNLINK");
+        signals.arg(keys::signals(self.me()));
+        self.link.ask(signals).await?;
         Ok(())
     }
 }

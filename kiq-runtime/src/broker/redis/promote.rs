@@ -11,7 +11,7 @@ use crate::job::Payload;
 use crate::job::options::{DEFAULT_QUEUE, queue_name_fault};
 
 use super::link::LinkError;
-use super::{RedisBroker, keys, reply, scripts};
+use super::{RedisBroker, keys, reply, scripts, text};
 
 impl RedisBroker {
     pub(super) async fn promote_due(&self, limit: usize) -> Result<Promotion, LinkError> {
@@ -70,7 +70,12 @@ impl RedisBroker {
         }
         let answer = call.send(&self.link, &[]).await?.pop().ok_or_else(|| self.link.surprised())?;
         match reply::list(&self.link.checked(answer)?) {
-            [moved, buried] => Ok((reply::count(moved), reply::count(buried))),
+            [moved, buried, faults] => {
+                for (key, error) in reply::pairs(faults) {
+                    self.faults.report(&text(key).unwrap_or_default(), &text(error).unwrap_or_default());
+                }
+                Ok((reply::count(moved), reply::count(buried)))
+            }
             _ => Err(self.link.surprised()),
         }
     }

@@ -33,17 +33,21 @@ pub(super) fn list(value: &Value) -> &[Value] {
     }
 }
 
-/// The pairs of a hash, in either protocol's form.
+/// The pairs of a hash or of a sorted set with its scores: a map, pairs, or one after the other.
 pub(super) fn pairs(value: &Value) -> Vec<(&Value, &Value)> {
     match value {
         Value::Map(pairs) => pairs.iter().map(|(key, value)| (key, value)).collect(),
-        _ => list(value)
-            .chunks(2)
-            .filter_map(|pair| match pair {
-                [key, value] => Some((key, value)),
-                _ => None,
-            })
-            .collect(),
+        Value::Array(values) if matches!(values.first(), Some(Value::Array(_))) => {
+            values.iter().filter_map(|pair| two(list(pair))).collect()
+        }
+        _ => list(value).chunks(2).filter_map(two).collect(),
+    }
+}
+
+fn two(values: &[Value]) -> Option<(&Value, &Value)> {
+    match values {
+        [key, value] => Some((key, value)),
+        _ => None,
     }
 }
 

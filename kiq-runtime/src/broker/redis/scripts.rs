@@ -25,6 +25,7 @@ macro_rules! scripts {
 }
 
 scripts! {
+    beat = "lua/beat.lua";
     fetch = "lua/fetch.lua";
     settle = "lua/settle.lua";
     give_back = "lua/give_back.lua";

@@ -4,7 +4,7 @@
 -- KEYS  1 lease of the process   2 its index   3, 4 two new batches   5.. queues, in the order to ask them
 -- ARGV  1 how many jobs at most  2, 3 the ids of the batches          4.. the names of the queues
 -- Returns a list of texts: 'batch', id, queue, number of jobs, for each batch; 'fault', queue, error, for a queue that is
--- no list. Or the error LEASELOST.
+-- no list. Or an error: LEASELOST, or the server's when nothing could be moved.
 --
 -- Atomic because between leaving the queue and being in the index a job would be nowhere. SORT copies the payloads inside
 -- Redis, tail first; nothing passes through Lua. It overwrites its target, so an id that exists is refused.
@@ -21,19 +21,35 @@ for i = 5, #KEYS do
   if want <= 0 or made == 2 then break end
   local queue = ARGV[i - 1]
   local batch, id = KEYS[3 + made], ARGV[2 + made]
-  local moved = redis.pcall('SORT', KEYS[i], 'BY', 'nosort', 'DESC', 'LIMIT', 0, want, 'STORE', batch)
-  if type(moved) ~= 'number' then
-    notes[#notes + 1] = 'fault'
-    notes[#notes + 1] = queue
-    notes[#notes + 1] = moved.err
-  elseif moved > 0 then
-    redis.call('LTRIM', KEYS[i], 0, -(moved + 1))
-    redis.call('HSET', KEYS[2], id, queue, id .. '/left', moved)
+  -- First the length: of an empty queue it says so sooner, and SORT would also read a set, which LTRIM then refuses.
+  local done = redis.pcall('LLEN', KEYS[i])
+  if type(done) == 'number' and done > 0 then
+    done = redis.pcall('SORT', KEYS[i], 'BY', 'nosort', 'DESC', 'LIMIT', 0, want, 'STORE', batch)
+    if type(done) == 'number' then
+      local trimmed = redis.pcall('LTRIM', KEYS[i], 0, -(done + 1))
+      if trimmed.err then
+        redis.call('DEL', batch)
+        done = trimmed
+      end
+    end
+  end
+  if type(done) ~= 'number' then
+    if string.sub(done.err, 1, 9) == 'WRONGTYPE' then
+      notes[#notes + 1] = 'fault'
+      notes[#notes + 1] = queue
+      notes[#notes + 1] = done.err
+    elseif made == 0 then
+      return done
+    else
+      break
+    end
+  elseif done > 0 then
+    redis.call('HSET', KEYS[2], id, queue, id .. '/left', done)
     notes[#notes + 1] = 'batch'
     notes[#notes + 1] = id
     notes[#notes + 1] = queue
-    notes[#notes + 1] = tostring(moved)
-    want = want - moved
+    notes[#notes + 1] = tostring(done)
+    want = want - done
     made = made + 1
   end
 end

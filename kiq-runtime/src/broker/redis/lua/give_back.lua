@@ -16,9 +16,14 @@ for i = 4, #ARGV do
   end
 end
 if back > 0 then
-  redis.call('SADD', KEYS[3], ARGV[2])
-  if redis.call('HINCRBY', KEYS[2], ARGV[1] .. '/left', -back) <= 0 then
+  -- A list of queues that is no set must not undo what is done.
+  redis.pcall('SADD', KEYS[3], ARGV[2])
+  local left = redis.call('HINCRBY', KEYS[2], ARGV[1] .. '/left', -back)
+  -- Below zero the index was removed by hand, and the batch may well hold other jobs.
+  if left == 0 then
     redis.call('DEL', KEYS[1])
+  end
+  if left <= 0 then
     redis.call('HDEL', KEYS[2], ARGV[1], ARGV[1] .. '/left')
   end
 end

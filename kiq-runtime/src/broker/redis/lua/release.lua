@@ -18,7 +18,8 @@ for i = #jobs, 1, -1 do
   end
 end
 if back > 0 then
-  redis.call('SADD', KEYS[4], ARGV[2])
+  -- A list of queues that is no set must not keep the batch, or its jobs would come back again and again.
+  redis.pcall('SADD', KEYS[4], ARGV[2])
 end
 redis.call('DEL', KEYS[3])
 redis.call('HDEL', KEYS[2], ARGV[1], ARGV[1] .. '/left')

@@ -26,8 +26,12 @@ elseif kind == 'dead' or kind == 'bad' then
   trimmed = trimmed + redis.call('ZREMRANGEBYRANK', KEYS[3], 0, -(tonumber(ARGV[8]) + 1))
 end
 redis.call('LSET', KEYS[1], ARGV[2], ARGV[3])
-if redis.call('HINCRBY', KEYS[2], ARGV[1] .. '/left', -1) <= 0 then
+local left = redis.call('HINCRBY', KEYS[2], ARGV[1] .. '/left', -1)
+-- Below zero the index was removed by hand, and the batch may well hold other jobs.
+if left == 0 then
   redis.call('DEL', KEYS[1])
+end
+if left <= 0 then
   redis.call('HDEL', KEYS[2], ARGV[1], ARGV[1] .. '/left')
 end
 local function count(total, day)
