@@ -201,7 +201,7 @@ impl<'a> Expansion<'a> {
             let p = self.paths.private(span);
             quote_spanned! {at(span)=>
                 #[doc(hidden)]
-                const fn #key() -> #p::Supply<#ty> { #p::Supply::<#ty>::new() }
+                const fn #key() -> #p::Supply<#ty> { #p::Supply::<#ty>::of() }
             }
         });
         let params: Vec<TokenStream> = self

@@ -144,7 +144,7 @@ pub struct Supply<T> {
 }
 
 impl<T> Supply<T> {
-    pub const fn new() -> Self
+    pub const fn of() -> Self
     where
         T: FromJobContext + 'static,
     {
