@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 ///
 /// let start = Timestamp::from_micros(1_795_451_848_306_823);
 /// assert_eq!((start + Duration::from_secs(60)).since(start), Duration::from_secs(60));
-/// assert_eq!(start.to_string(), "2026-11-23T18:37:28.306823Z");
+/// assert_eq!(start.to_string(), "2026-11-23T16:37:28.306823Z");
 /// let now: Timestamp = SystemTime::now().into();
 /// assert!(now > Timestamp::from_micros(0));
 /// ```
@@ -60,7 +60,7 @@ impl Timestamp {
         }
     }
 
-    /// From an ISO-8601 instant such as `2026-11-23T18:37:28Z`.
+    /// From an ISO-8601 instant such as `2026-11-23T16:37:28Z`.
     pub(crate) fn parse_iso(text: &str) -> Option<Self> {
         let time: jiff::Timestamp = text.parse().ok()?;
         Some(Timestamp(time.as_microsecond()))

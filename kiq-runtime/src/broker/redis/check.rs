@@ -1,0 +1,113 @@
+//! Is this server fit to keep jobs? Asked once, at the start of a worker.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use crate::error::BrokerError;
+
+use super::{RedisBroker, link, reply, text};
+
+/// The oldest server that works: scripts with flags came with 7.0.
+const OLDEST: (u32, u32) = (7, 0);
+
+/// A difference between our clock and the server's that deserves a word.
+const CLOCK_DRIFT: Duration = Duration::from_secs(2);
+
+impl RedisBroker {
+    /// What must be right is an error, what should be is advice.
+    pub(super) async fn check_server(&self) -> Result<Vec<String>, BrokerError> {
+        let mut questions = redis::Pipeline::with_capacity(3);
+        questions.cmd("PING").cmd("INFO").cmd("TIME");
+        let mut answers = self.link.send(&questions).await?.into_iter();
+        let mut next = || answers.next().ok_or_else(|| self.link.surprised());
+        self.link.checked(next()?)?;
+        let info = next()?;
+        // A server that forbids INFO to this user is taken as it is, as Sidekiq does.
+        let info = if link::is_error(&info, "NOPERM") {
+            String::new()
+        } else {
+            text(&self.link.checked(info)?).unwrap_or_default()
+        };
+        let time = reply::time(&next()?);
+
+        let mut advice =
+            judge(&info).map_err(|reason| BrokerError::Unsupported { server: self.target.place.clone(), reason })?;
+        if let (Some(theirs), false) = (time, self.clock.is_manual()) {
+            let ours = self.clock.now();
+            let apart = ours.since(theirs).max(theirs.since(ours));
+            if apart > CLOCK_DRIFT {
+                advice.push(format!(
+                    "this machine's clock and that of {} are {apart:.1?} apart: scheduled jobs will be that much early or late",
+                    self.target.place
+                ));
+            }
+        }
+        Ok(advice)
+    }
+}
+
+/// What the answer of INFO means: advice, or the reason why this server cannot be used.
+fn judge(info: &str) -> Result<Vec<String>, String> {
+    let fields: HashMap<&str, &str> = info.lines().filter_map(|line| line.split_once(':')).collect();
+    let field = |name: &str| fields.get(name).copied().unwrap_or_default();
+    let mut advice = Vec::new();
+
+    if let Some(version) = fields.get("redis_version") {
+        let mut numbers = version.split('.').map(|number| number.parse::<u32>().unwrap_or(0));
+        let found = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+        if found < OLDEST {
+            return Err(format!("it is Redis {version}, and 7.0 is the oldest that works; upgrade it"));
+        }
+    }
+    if field("cluster_enabled") == "1" {
+        return Err("it is part of a Redis Cluster, which kiq does not support yet; use a single server".to_owned());
+    }
+    if field("role") == "slave" {
+        return Err("it is a replica, which takes no jobs; point the URL at the primary".to_owned());
+    }
+    match field("maxmemory_policy") {
+        policy if policy.starts_with("allkeys-") => {
+            return Err(format!(
+                "its maxmemory-policy is {policy}, so it throws jobs away when it is full; set it to noeviction"
+            ));
+        }
+        policy if policy.starts_with("volatile-") => advice.push(format!(
+            "the store's maxmemory-policy is {policy}: when it is full it drops leases, and jobs run twice; set it to noeviction"
+        )),
+        _ => {}
+    }
+    // RDB snapshots cannot be told from INFO alone: a server that never saved may be about to.
+    if field("aof_enabled") == "0" {
+        advice.push(
+            "the store keeps no append-only file: if it crashes, the jobs since its last snapshot are lost; set appendonly yes"
+                .to_owned(),
+        );
+    }
+    Ok(advice)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::judge;
+
+    #[test]
+    fn what_cannot_keep_jobs_is_refused_with_the_remedy() {
+        for (info, words) in [
+            ("redis_version:6.2.14", "7.0 is the oldest"),
+            ("redis_version:7.0.15\r\ncluster_enabled:1", "single server"),
+            ("redis_version:7.0.15\r\nrole:slave", "point the URL at the primary"),
+            ("redis_version:7.0.15\r\nmaxmemory_policy:allkeys-lru", "set it to noeviction"),
+        ] {
+            let reason = judge(info).unwrap_err();
+            assert!(reason.contains(words), "{reason}");
+        }
+    }
+
+    #[test]
+    fn what_is_risky_is_advised_against() {
+        assert_eq!(judge("redis_version:8.2.0\r\nmaxmemory_policy:noeviction\r\naof_enabled:1"), Ok(vec![]));
+        assert_eq!(judge(""), Ok(vec![]));
+        assert!(judge("maxmemory_policy:volatile-ttl").unwrap()[0].contains("volatile-ttl"));
+        assert!(judge("aof_enabled:0").unwrap()[0].contains("appendonly yes"));
+    }
+}

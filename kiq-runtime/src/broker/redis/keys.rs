@@ -1,0 +1,78 @@
+//! Every key, one function or constant each, with its type and who writes it. The first half is Sidekiq's, to the letter.
+
+use crate::broker::{Identity, JobSet};
+
+/// Set of queue names: every queue ever pushed to. Written by whoever pushes.
+pub(super) const QUEUES: &str = "queues";
+/// Set of identities of live processes. Written by heartbeats; pruned by whoever finds one without its hash.
+pub(super) const PROCESSES: &str = "processes";
+/// Sorted set of jobs for later, by run time in seconds. Written by pushes; emptied by pollers.
+pub(super) const SCHEDULE: &str = "schedule";
+/// Sorted set of failed jobs, by next try. Written by settling; emptied by pollers.
+pub(super) const RETRY: &str = "retry";
+/// Sorted set of jobs that failed for good, by time of death. Written by settling.
+pub(super) const DEAD: &str = "dead";
+/// Counter of runs that ended. Written by settling.
+pub(super) const PROCESSED: &str = "stat:processed";
+/// Counter of runs that failed. Written by settling.
+pub(super) const FAILED: &str = "stat:failed";
+
+/// List of payloads: head newest, tail next to run. Pushed at the head; given back at the tail.
+pub(super) fn queue(name: &str) -> String {
+    format!("queue:{name}")
+}
+
+/// The sorted set of that kind.
+pub(super) fn set(set: JobSet) -> &'static str {
+    match set {
+        JobSet::Scheduled => SCHEDULE,
+        JobSet::Retry => RETRY,
+        JobSet::Dead => DEAD,
+    }
+}
+
+/// Counter of one UTC day. Written by settling.
+pub(super) fn on_day(counter: &str, date: &str) -> String {
+    format!("{counter}:{date}")
+}
+
+/// Hash: a process's record. Written by its heartbeat, and gone 60 s after the last.
+pub(super) fn process(identity: &Identity) -> String {
+    identity.to_string()
+}
+
+/// Hash, processor → JSON: what a process is doing. Written by its heartbeat.
+pub(super) fn work(identity: &Identity) -> String {
+    format!("{identity}:work")
+}
+
+/// List of signal names for a process. Written by Sidekiq's pages and API; emptied by its heartbeat.
+pub(super) fn signals(identity: &Identity) -> String {
+    format!("{identity}-signals")
+}
+
+/// Set of identities that may own batches. Written by heartbeats; a name leaves it after its last batch.
+pub(super) const OWNERS: &str = "kiq:owners";
+
+/// String with a time to live: exists as long as its process owns its batches. Written by its heartbeat.
+pub(super) fn lease(identity: &str) -> String {
+    format!("kiq:lease:{identity}")
+}
+
+/// Hash, batch id → queue and `ID/left` → unsettled jobs: what a process owns. Written by fetching and settling.
+pub(super) fn index(identity: &str) -> String {
+    format!("kiq:idx:{identity}")
+}
+
+/// What the fields of an index that count unsettled jobs end in.
+pub(super) const LEFT: &str = "/left";
+
+/// List: one batch of one queue, the oldest job first; settled ones are overwritten with [`TOMBSTONE`]. Written by
+/// fetching and settling.
+pub(super) fn batch(identity: &str, id: &str) -> String {
+    format!("kiq:b:{identity}:{id}")
+}
+
+/// Stands in a batch where a settled job was. Its first byte is in no UTF-8, so no job looks like it. (Not the empty text,
+/// because a queue may hold that, and it must reach the dead set.)
+pub(super) const TOMBSTONE: &[u8] = b"\xffkiq: settled";

@@ -1,0 +1,25 @@
+#!lua flags=allow-oom
+-- Puts what is unsettled of a whole batch back to the tail of its queue, the oldest job to run first.
+--
+-- KEYS  1 lease of the owner  2 index of the owner  3 batch  4 'queues'  5 the queue
+-- ARGV  1 batch id  2 name of the queue  3 tombstone  4 '1': only if the owner's lease has run out
+-- Returns how many went back, or -1 if the owner lives.
+--
+-- Atomic because the owner may renew its lease, and others may reclaim the same batch, at any moment.
+if ARGV[4] == '1' and redis.call('EXISTS', KEYS[1]) == 1 then
+  return -1
+end
+local back = 0
+local jobs = redis.call('LRANGE', KEYS[3], 0, -1)
+for i = #jobs, 1, -1 do
+  if jobs[i] ~= ARGV[3] then
+    redis.call('RPUSH', KEYS[5], jobs[i])
+    back = back + 1
+  end
+end
+if back > 0 then
+  redis.call('SADD', KEYS[4], ARGV[2])
+end
+redis.call('DEL', KEYS[3])
+redis.call('HDEL', KEYS[2], ARGV[1], ARGV[1] .. '/left')
+return back

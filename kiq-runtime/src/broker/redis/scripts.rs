@@ -1,0 +1,71 @@
+//! The scripts of `lua/`: one state change each.
+
+use std::sync::LazyLock;
+
+use redis::{Cmd, Pipeline, Script, Value};
+
+use super::link::{Link, LinkError, is_error};
+
+/// A script and its keys and arguments, ready to be sent.
+pub(super) struct Call {
+    script: &'static Script,
+    source: &'static str,
+    command: Cmd,
+}
+
+macro_rules! scripts {
+    ($($name:ident = $file:literal;)*) => {
+        $(
+            pub(super) fn $name(keys: &[String]) -> Call {
+                static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!($file)));
+                Call::new(&SCRIPT, include_str!($file), keys)
+            }
+        )*
+    };
+}
+
+scripts! {
+    fetch = "lua/fetch.lua";
+    settle = "lua/settle.lua";
+    give_back = "lua/give_back.lua";
+    release = "lua/release.lua";
+    forget = "lua/forget.lua";
+    promote = "lua/promote.lua";
+}
+
+impl Call {
+    fn new(script: &'static Script, source: &'static str, keys: &[String]) -> Self {
+        let mut command = redis::cmd("EVALSHA");
+        command.arg(script.get_hash()).arg(keys.len()).arg(keys);
+        Call { script, source, command }
+    }
+
+    /// Adds an argument.
+    pub(super) fn arg(mut self, value: impl redis::ToRedisArgs) -> Self {
+        self.command.arg(value);
+        self
+    }
+
+    /// Sends it, and `after` behind it in the same write. Answers one value for the script and each of `after`.
+    ///
+    /// A server that does not know the script (it restarted, failed over, or was told to forget) has done nothing: it is
+    /// given the script and the same call once more.
+    pub(super) async fn send(self, link: &Link, after: &[Cmd]) -> Result<Vec<Value>, LinkError> {
+        let mut pipeline = Pipeline::with_capacity(1 + after.len());
+        pipeline.add_command(self.command);
+        for command in after {
+            pipeline.add_command(command.clone());
+        }
+        let answers = link.send(&pipeline).await?;
+        if !answers.first().is_some_and(|answer| is_error(answer, "NOSCRIPT")) {
+            return Ok(answers);
+        }
+        let mut load = Pipeline::with_capacity(1);
+        load.cmd("SCRIPT").arg("LOAD").arg(self.source);
+        for answer in link.send(&load).await? {
+            link.checked(answer)?;
+        }
+        tracing::debug!(script = self.script.get_hash(), "the server did not know a script and was given it");
+        link.send(&pipeline).await
+    }
+}

@@ -1,0 +1,288 @@
+//! What can only happen to a server: refusals, restarts, lost answers, and what others read there.
+
+use std::sync::Arc;
+
+use kiq::broker::{Broker, PushError, Settlement, Signal, Work};
+use kiq::{BrokerError, Clock, JobSet, RedisBroker};
+use kiq_testing::RedisServer;
+use redis::Commands as _;
+
+use crate::setup::{APPLIED, START, Setup, at, beat, payloads, to};
+
+fn open(url: &str) -> Arc<dyn Broker> {
+    Arc::new(RedisBroker::open(url, Clock::manual(START)).unwrap())
+}
+
+fn send(server: &RedisServer, command: &[&str]) {
+    redis::cmd(command[0]).arg(&command[1..]).exec(&mut server.connection()).unwrap();
+}
+
+/// Ends every connection but the one that asks.
+fn cut_all(server: &RedisServer) {
+    send(server, &["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_named_and_nothing_is_stored() {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let broker = open(&format!("redis://user:hunter2@127.0.0.1:{port}/0"));
+
+    let error = broker.check().await.unwrap_err();
+
+    assert!(matches!(error, BrokerError::Unavailable { .. }), "{error:?}");
+    assert!(error.to_string().starts_with(&format!("no answer from redis://127.0.0.1:{port}/0: ")), "{error}");
+    let outcome = broker.push(&[to("q", "a")]).await.remove(0);
+    assert!(matches!(outcome, Err(PushError::Rejected(_))), "{outcome:?}");
+    assert!(!format!("{error} {error:?} {outcome:?} {broker:?} {}", broker.place()).contains("hunter2"));
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_a_refusal_with_the_remedy() {
+    let server = RedisServer::with_arguments(&["--requirepass", "hunter2"]);
+    let right = open(&server.url().replace("redis://", "redis://:hunter2@"));
+    right.check().await.unwrap();
+
+    for url in [server.url(), server.url().replace("redis://", "redis://:hunter3@")] {
+        let error = open(&url).check().await.unwrap_err();
+        assert!(matches!(error, BrokerError::Refused { .. }) && !error.is_temporary(), "{error:?}");
+        assert!(error.to_string().contains("put user and password into the URL"), "{error}");
+        let outcome = open(&url).push(&[to("q", "a")]).await.remove(0);
+        assert!(matches!(outcome, Err(PushError::Rejected(_))), "{outcome:?}");
+        assert!(!format!("{error:?} {outcome:?}").contains("hunter"));
+    }
+}
+
+#[tokio::test]
+async fn a_full_server_takes_no_jobs_and_can_be_drained() {
+    let mut s = Setup::redis();
+    s.push(&["a", "b", "c", "d"]).await;
+    let process = s.process().await;
+    let mut units = process.fetch(2).await;
+    send(s.server(), &["CONFIG", "SET", "maxmemory", "1"]);
+
+    let outcome = s.broker.push(&[to("q", "e")]).await.remove(0);
+    let Err(PushError::Rejected(BrokerError::Refused { code, .. })) = outcome else { panic!("{outcome:?}") };
+    assert_eq!(code, "OOM");
+    let scheduled = s.broker.push(&[at(START, "f")]).await.remove(0);
+    assert!(matches!(scheduled, Err(PushError::Rejected(_))), "{scheduled:?}");
+
+    units.extend(process.fetch(2).await);
+    assert_eq!(payloads(&units), ["a", "b", "c", "d"]);
+    assert_eq!(process.settle(&units[0], Settlement::Done).await, APPLIED);
+    assert_eq!(process.settle(&units[1], Settlement::Retry { payload: "b".into(), at: START }).await, APPLIED);
+    assert_eq!(process.settle(&units[2], Settlement::Dead { payload: "c".into(), at: START }).await, APPLIED);
+    assert_eq!(process.consumer.give_back(&units).await.unwrap(), 1);
+    assert_eq!(s.queue("q").await, ["d"]);
+    process.consumer.wait(&["empty".to_owned()], std::time::Duration::from_millis(1)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_that_forgot_its_scripts_or_cut_its_connections_is_no_trouble() {
+    let mut s = Setup::redis();
+    s.push(&["a", "b", "c"]).await;
+    let process = s.process().await;
+
+    for expected in ["a", "b", "c"] {
+        send(s.server(), &["SCRIPT", "FLUSH"]);
+        let units = process.fetch(1).await;
+        assert_eq!(payloads(&units), [expected]);
+        send(s.server(), &["SCRIPT", "FLUSH"]);
+        assert_eq!(process.settle(&units[0], Settlement::Done).await, APPLIED);
+        cut_all(s.server());
+        // The first request after a cut may fail; it says so, and the next one connects anew.
+        while process.consumer.beat(&beat()).await.is_err() {}
+        while s.broker.check().await.is_err() {}
+        while process.consumer.reclaim().await.is_err() {}
+    }
+
+    assert_eq!(s.numbers().await, (3, 0, 0));
+}
+
+#[tokio::test]
+async fn a_push_whose_connection_breaks_says_that_it_does_not_know() {
+    let mut s = Setup::redis();
+    s.push(&["a"]).await;
+    // The server stops without closing anything: the request goes out, the answer does not come.
+    let pid = s.server().pid().unwrap().to_string();
+    let signal = |name: &str| std::process::Command::new("kill").args([name, &pid]).status().unwrap();
+    assert!(signal("-STOP").success());
+
+    let outcome = s.broker.push(&[to("q", "b")]).await.remove(0);
+
+    assert!(signal("-CONT").success());
+    assert!(matches!(outcome, Err(PushError::Unknown(BrokerError::Unavailable { .. }))), "{outcome:?}");
+    // Here it was stored after all: exactly once, for kiq does not send it again.
+    while s.broker.check().await.is_err() {}
+    assert_eq!(s.queue("q").await, ["a", "b"]);
+}
+
+#[tokio::test]
+async fn a_killed_server_comes_back_with_everything_it_acknowledged() {
+    let mut s = Setup::on(RedisServer::with_aof());
+    s.push(&["a", "b", "c"]).await;
+    let process = s.process().await;
+    let units = process.fetch(2).await;
+    process.settle(&units[0], Settlement::Done).await;
+
+    s.server().kill();
+    let down = process.consumer.settle(&units[1], &Settlement::Done).await;
+    assert!(matches!(down, Err(BrokerError::Unavailable { .. })), "{down:?}");
+    s.server().restart();
+
+    assert_eq!(process.settle(&units[1], Settlement::Done).await, APPLIED);
+    assert_eq!(s.queue("q").await, ["c"]);
+    assert_eq!(s.numbers().await, (2, 0, 0));
+}
+
+#[tokio::test]
+async fn a_fetch_whose_answer_is_lost_goes_back_with_the_next_reclaim() {
+    let mut s = Setup::redis();
+    s.push(&["a", "b", "c"]).await;
+    let process = s.process().await;
+    process.fetch(1).await;
+    let pid = s.server().pid().unwrap().to_string();
+    let signal = |name: &str| std::process::Command::new("kill").args([name, &pid]).status().unwrap();
+
+    assert!(signal("-STOP").success());
+    let queues = ["q".to_owned()];
+    let mut fetch = process.consumer.fetch(&queues, 2);
+    // Until the request is on its way; then the future is dropped.
+    for _ in 0..1000 {
+        tokio::select! { biased; _ = &mut fetch => panic!("a stopped server answered"), () = tokio::task::yield_now() => {} }
+    }
+    drop(fetch);
+    assert!(signal("-CONT").success());
+
+    while s.numbers().await.2 < 3 {}
+    while process.consumer.reclaim().await.map_or(true, |found| found.is_empty()) {}
+    assert_eq!(s.queue("q").await, ["b", "c"]);
+    assert_eq!(s.numbers().await, (0, 0, 1));
+}
+
+#[tokio::test]
+async fn bytes_that_are_no_text_reach_the_dead_set_as_they_are() {
+    let mut s = Setup::redis();
+    let bytes: &[u8] = b"{\"class\":\"A\",\"args\":[\"\xff\xfe\"]}";
+    let _: () = s.server().connection().lpush("queue:q", bytes).unwrap();
+    let process = s.process().await;
+    let units = process.fetch(1).await;
+    assert_eq!(&*units[0].payload, bytes);
+
+    process.settle(&units[0], Settlement::NotAJob { at: START }).await;
+
+    let dead = s.broker.set_page(JobSet::Dead, 0, 10).await.unwrap();
+    assert_eq!(dead[0].payload, bytes);
+}
+
+#[tokio::test]
+async fn a_key_of_the_wrong_type_stops_nothing_else_and_loses_nothing() {
+    let mut s = Setup::redis();
+    s.push(&["a"]).await;
+    send(s.server(), &["SET", "queue:broken", "text"]);
+    send(s.server(), &["SET", "retry", "text"]);
+    send(s.server(), &["SET", "stat:processed", "text"]);
+    let process = s.process().await;
+
+    let units = process.consumer.fetch(&["broken".to_owned(), "q".to_owned()], 5).await.unwrap();
+    assert_eq!(payloads(&units), ["a"]);
+    let retry = Settlement::Retry { payload: "a".into(), at: START };
+    let refused = process.consumer.settle(&units[0], &retry).await.unwrap_err();
+    assert!(refused.to_string().contains("is another program using this database?"), "{refused}");
+    assert_eq!(s.numbers().await.2, 1);
+    send(s.server(), &["DEL", "retry"]);
+    assert_eq!(process.settle(&units[0], retry).await, APPLIED);
+
+    // A due job whose queue is no list stays where it is.
+    let stuck = r#"{"class":"A","args":[],"queue":"broken"}"#;
+    s.push_all(&[at(START, stuck)]).await;
+    assert_eq!(s.broker.promote(100).await.unwrap().moved, 0);
+    assert_eq!(s.set(JobSet::Scheduled).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_process_is_recorded_as_sidekiqs_readers_look_for_it() {
+    let mut s = Setup::redis();
+    let process = s.process().await;
+    let mut beat = beat();
+    beat.quiet = true;
+    let payload: Arc<[u8]> = br#"{"class":"A","args":["x"]}"#.as_slice().into();
+    beat.work = vec![Work { tid: "default-0".into(), queue: "q".into(), payload, run_at: START }];
+    let mut redis = s.server().connection();
+    let identity = process.identity.to_string();
+    let _: () = redis.lpush(format!("{identity}-signals"), "TSTP").unwrap();
+
+    assert_eq!(process.consumer.beat(&beat).await.unwrap(), Some(Signal::Quiet));
+    assert_eq!(process.consumer.beat(&beat).await.unwrap(), None);
+
+    let listed: Vec<String> = redis.smembers("processes").unwrap();
+    assert_eq!(listed, std::slice::from_ref(&identity));
+    let field = |redis: &mut redis::Connection, name: &str| -> String { redis.hget(&identity, name).unwrap() };
+    assert_eq!(field(&mut redis, "concurrency"), "10");
+    assert_eq!(field(&mut redis, "busy"), "1");
+    assert_eq!(field(&mut redis, "beat"), "1795452509.500000");
+    assert_eq!(field(&mut redis, "quiet"), "true");
+    assert_eq!(field(&mut redis, "rss"), "1234");
+    assert!(field(&mut redis, "rtt_us").parse::<u64>().unwrap() > 0);
+    let info: serde_json::Value = serde_json::from_str(&field(&mut redis, "info")).unwrap();
+    let expected = serde_json::json!({
+        "hostname": process.identity.hostname(),
+        "started_at": 1_795_452_509.5,
+        "pid": std::process::id(),
+        "tag": "shop",
+        "concurrency": 10,
+        "queues": ["a", "q"],
+        "weights": [{"q": 0}, {"a": 2, "q": 1}],
+        "capsules": {
+            "default": {"concurrency": 5, "mode": "strict", "weights": {"q": 0}},
+            "bulk": {"concurrency": 5, "mode": "weighted", "weights": {"a": 2, "q": 1}},
+        },
+        "labels": [],
+        "identity": identity,
+        "version": format!("kiq {}", env!("CARGO_PKG_VERSION")),
+        "embedded": false,
+    });
+    assert_eq!(info, expected);
+    let work: String = redis.hget(format!("{identity}:work"), "default-0").unwrap();
+    assert_eq!(work, r#"{"payload":"{\"class\":\"A\",\"args\":[\"x\"]}","queue":"q","run_at":1795452509}"#);
+    let ttl: i64 = redis.ttl(&identity).unwrap();
+    assert!((55..=60).contains(&ttl), "{ttl}");
+}
+
+#[tokio::test]
+async fn counters_of_a_day_are_sidekiqs() {
+    let mut s = Setup::redis();
+    s.push(&["a", "b"]).await;
+    let process = s.process().await;
+    let units = process.fetch(2).await;
+
+    process.settle(&units[0], Settlement::Done).await;
+    process.settle(&units[1], Settlement::Discarded).await;
+
+    let mut redis = s.server().connection();
+    let count = |redis: &mut redis::Connection, key: &str| -> u64 { redis.get(key).unwrap() };
+    assert_eq!(count(&mut redis, "stat:processed:2026-11-23"), 2);
+    assert_eq!(count(&mut redis, "stat:failed:2026-11-23"), 1);
+    let ttl: i64 = redis.ttl("stat:processed:2026-11-23").unwrap();
+    assert!((157_679_000..=157_680_000).contains(&ttl), "{ttl}");
+    // Nothing of kiq's own is left but the process itself.
+    let mut kept: Vec<String> = redis.keys("kiq:*").unwrap();
+    kept.sort();
+    assert_eq!(kept, [format!("kiq:lease:{}", process.identity), "kiq:owners".to_owned()]);
+}
+
+#[tokio::test]
+async fn outside_of_a_runtime_there_is_an_error_and_no_panic() {
+    let s = Setup::redis();
+    let broker = s.broker.clone();
+    let outcome = std::thread::spawn(move || {
+        let jobs = [to("q", "a")];
+        let mut push = broker.push(&jobs);
+        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+        match push.as_mut().poll(&mut cx) {
+            std::task::Poll::Ready(mut outcomes) => outcomes.remove(0),
+            std::task::Poll::Pending => panic!("it waits for a runtime that is not there"),
+        }
+    });
+    let outcome = outcome.join().unwrap();
+    assert!(matches!(outcome, Err(PushError::Rejected(BrokerError::NoRuntime))), "{outcome:?}");
+}

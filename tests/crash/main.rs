@@ -1,0 +1,173 @@
+//! Worker processes killed with SIGKILL in the middle of their jobs: every job runs again, none is lost.
+//!
+//! The workers are this test program itself, started again with a variable that turns one of its tests into a worker.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+use std::collections::HashMap;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+use kiq::{Client, Event, Inspector, JobContext, Worker};
+use kiq_testing::RedisServer;
+
+/// Holds the address of the Redis, in a process that is a worker.
+const WORKER_OF: &str = "KIQ_TEST_WORKER_OF";
+
+/// Says that it runs, and on its first run never ends.
+#[kiq::job]
+async fn stall_once(marker: String, cx: &JobContext) {
+    say(&format!("RUN {}", cx.jid()));
+    let is_first = std::fs::OpenOptions::new().write(true).create_new(true).open(&marker).is_ok();
+    if is_first {
+        std::future::pending::<()>().await;
+    }
+}
+
+#[kiq::job]
+async fn count(cx: &JobContext) {
+    say(&format!("RUN {}", cx.jid()));
+    // Some wait, so that a kill finds jobs at every stage.
+    tokio::task::yield_now().await;
+}
+
+/// One line to the parent, in one write.
+fn say(line: &str) {
+    let mut out = std::io::stdout().lock();
+    out.write_all(format!("{line}\n").as_bytes()).unwrap();
+    out.flush().unwrap();
+}
+
+/// A worker when this program is told to be one, and nothing otherwise.
+#[tokio::test]
+async fn worker_process() {
+    let Ok(url) = std::env::var(WORKER_OF) else { return };
+    let client = Client::connect(&url).unwrap();
+    let inspector = Inspector::new(&client);
+    let worker = Worker::builder()
+        .client(client)
+        .lease(Duration::from_millis(600))
+        .poll_interval(Duration::from_millis(50))
+        .build()
+        .unwrap();
+    let mut events = worker.events();
+    let all_settled = async {
+        // A reclaim may bring the last job at any time, so look again at every event and every so often.
+        loop {
+            let event = tokio::time::timeout(Duration::from_millis(100), events.next()).await;
+            if matches!(event, Ok(Some(Event::Started { .. }))) {
+                continue;
+            }
+            if inspector.stats().await.is_ok_and(|stats| stats.unsettled() == 0) {
+                return;
+            }
+        }
+    };
+    worker.run_until(all_settled).await.unwrap();
+    say("SETTLED");
+}
+
+/// A worker process; killed when the test ends before it.
+struct WorkerProcess {
+    child: Child,
+    lines: std::io::Lines<BufReader<ChildStdout>>,
+}
+
+impl WorkerProcess {
+    fn start(server: &RedisServer) -> Self {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["worker_process", "--exact", "--nocapture", "--test-threads=1"])
+            .env(WORKER_OF, server.url())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        WorkerProcess { child, lines }
+    }
+
+    /// The jid of the next run; `None` when everything is settled.
+    fn next_run(&mut self) -> Option<String> {
+        loop {
+            let line = self.lines.next().expect("the worker ended without a word").unwrap();
+            // The test harness writes its own words before ours, on the same line.
+            if let Some((_, jid)) = line.split_once("RUN ") {
+                return Some(jid.to_owned());
+            }
+            if line.contains("SETTLED") {
+                return None;
+            }
+        }
+    }
+
+    /// SIGKILL: no destructor runs, nothing is said to Redis.
+    fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for WorkerProcess {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[tokio::test]
+async fn a_job_whose_process_is_killed_runs_again() {
+    let server = RedisServer::start();
+    let client = Client::connect(&server.url()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let marker = folder.path().join("ran once").to_str().unwrap().to_owned();
+    let receipt = StallOnce::enqueue(marker).on(&client).await.unwrap();
+
+    let mut first = WorkerProcess::start(&server);
+    assert_eq!(first.next_run().as_deref(), Some(receipt.jid.as_str()));
+    first.kill();
+    let stats = Inspector::new(&client).stats().await.unwrap();
+    assert_eq!((stats.in_flight, stats.enqueued, stats.processed), (1, 0, 0));
+
+    let mut second = WorkerProcess::start(&server);
+    assert_eq!(second.next_run().as_deref(), Some(receipt.jid.as_str()));
+    assert_eq!(second.next_run(), None);
+    let stats = Inspector::new(&client).stats().await.unwrap();
+    assert_eq!((stats.unsettled(), stats.processed, stats.failed), (0, 1, 0));
+}
+
+#[tokio::test]
+async fn no_job_is_lost_to_ten_kills() {
+    const JOBS: usize = 3000;
+    const KILLS: usize = 10;
+    const CONCURRENCY: usize = 10;
+    let server = RedisServer::start();
+    let client = Client::connect(&server.url()).unwrap();
+    let receipts = kiq::enqueue_all((0..JOBS).map(|_| Count::new())).on(&client).await.unwrap();
+    let mut runs: HashMap<String, usize> = receipts.iter().map(|receipt| (receipt.jid.to_string(), 0)).collect();
+
+    for _ in 0..KILLS {
+        let mut worker = WorkerProcess::start(&server);
+        for _ in 0..JOBS / (2 * KILLS) {
+            let jid = worker.next_run().unwrap();
+            *runs.get_mut(&jid).unwrap() += 1;
+        }
+        worker.child.kill().unwrap();
+        // What it had said before it died counts too.
+        for line in worker.lines.by_ref().map_while(Result::ok) {
+            if let Some(runs) = line.split_once("RUN ").and_then(|(_, jid)| runs.get_mut(jid)) {
+                *runs += 1;
+            }
+        }
+    }
+    let mut last = WorkerProcess::start(&server);
+    while let Some(jid) = last.next_run() {
+        *runs.get_mut(&jid).unwrap() += 1;
+    }
+
+    let lost = runs.values().filter(|runs| **runs == 0).count();
+    let again: usize = runs.values().map(|runs| runs.saturating_sub(1)).sum();
+    assert_eq!(lost, 0);
+    assert!(again <= KILLS * CONCURRENCY, "{again} runs too many for {KILLS} kills of {CONCURRENCY} jobs at once");
+    let stats = Inspector::new(&client).stats().await.unwrap();
+    assert_eq!((stats.unsettled(), stats.dead, stats.failed), (0, 0, 0));
+    assert_eq!(stats.processed, JOBS as u64);
+}

@@ -1,0 +1,9 @@
+//! The whole life of a job, through the facade, on every broker: enqueue → perform → retry → done or dead.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
+
+mod failing;
+mod jobs;
+mod performing;
+mod scheduling;
+mod setup;
+mod stopping;
