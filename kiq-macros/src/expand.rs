@@ -35,7 +35,11 @@ pub(crate) fn job(options: TokenStream, item: TokenStream) -> TokenStream {
         (Some(handle), true) => Expansion::of(&model, handle).whole(),
         _ => fallback::sketch(&model),
     };
-    quote!(#errors #code)
+    let whole = quote!(#errors #code);
+    if std::env::var("KIQ_DEBUG_MACRO").is_ok_and(|wanted| model.function.sig.ident == wanted) {
+        eprintln!("{whole}");
+    }
+    whole
 }
 
 /// The call site, standing where `span` does.

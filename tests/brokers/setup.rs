@@ -57,7 +57,10 @@ impl Setup {
     pub fn lose(&self, process: &Process) {
         match &self.server {
             Some(server) => {
-                redis::cmd("DEL").arg(format!("kiq:lease:{}", process.identity)).exec(&mut server.connection()).unwrap();
+                redis::cmd("DEL")
+                    .arg(format!("kiq:lease:{}", process.identity))
+                    .exec(&mut server.connection())
+                    .unwrap();
             }
             None => self.clock.advance(LEASE + Duration::from_secs(1)),
         }
@@ -129,8 +132,10 @@ pub fn beat() -> Beat {
         mode,
         queues: queues.iter().map(|(name, weight)| ((*name).to_owned(), *weight)).collect(),
     };
-    let capsules =
-        vec![capsule("default", OrderMode::Strict, &[("q", 0)]), capsule("bulk", OrderMode::Weighted, &[("a", 2), ("q", 1)])];
+    let capsules = vec![
+        capsule("default", OrderMode::Strict, &[("q", 0)]),
+        capsule("bulk", OrderMode::Weighted, &[("a", 2), ("q", 1)]),
+    ];
     Beat {
         info: Arc::new(ProcessInfo { started_at: START, tag: "shop".to_owned(), capsules, embedded: false }),
         work: Vec::new(),
