@@ -50,7 +50,8 @@ const NOT_YET: [&str; 14] = [
 ];
 
 /// What other job systems call it.
-const ALSO_KNOWN_AS: [(&str, &str); 9] = [
+const ALSO_KNOWN_AS: [(&str, &str); 10] = [
+    ("retries", "retry"),
     ("max_retries", "retry"),
     ("max_attempts", "retry"),
     ("attempts", "retry"),
