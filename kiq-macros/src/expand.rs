@@ -230,6 +230,7 @@ impl<'a> Expansion<'a> {
                 }
             })
             .collect();
+        let names = self.stored.iter().map(|stored| respanned(&stored.name));
         let purpose = self.purpose();
         // Where the function is named: an editor that is asked for `enqueue` goes there.
         let span = at(self.model.function.sig.ident.span());
@@ -244,7 +245,7 @@ impl<'a> Expansion<'a> {
                 #vis fn #new(#(#params),*) -> Self { Self { #(#fields),* } }
 
                 #[doc = #purpose]
-                #vis fn #enqueue(#(#params),*) -> #p::Enqueue<Self> { #p::Enqueue::new(Self { #(#fields),* }) }
+                #vis fn #enqueue(#(#params),*) -> #p::Enqueue<Self> { #p::Enqueue::new(Self::#new(#(#names),*)) }
             }
         }
     }

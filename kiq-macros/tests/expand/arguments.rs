@@ -97,15 +97,9 @@ impl A {
         size: impl ::kiq::__private::Into<::kiq::__private::String>,
         title: Option<String>,
     ) -> ::kiq::__private::Enqueue<Self> {
-        ::kiq::__private::Enqueue::new(Self {
-            text: ::kiq::__private::Into::into(text),
-            list,
-            borrowed,
-            owned: ::kiq::__private::Into::into(owned),
-            count,
-            size: ::kiq::__private::Into::into(size),
-            title,
-        })
+        ::kiq::__private::Enqueue::new(
+            Self::new(text, list, borrowed, owned, count, size, title),
+        )
     }
 }
 #[allow(deprecated)]

@@ -28,7 +28,7 @@ impl Crunch {
     }
     ///Enqueues [`crunch`](fn@crunch).
     fn enqueue(numbers: ::kiq::__private::Vec<u64>) -> ::kiq::__private::Enqueue<Self> {
-        ::kiq::__private::Enqueue::new(Self { numbers })
+        ::kiq::__private::Enqueue::new(Self::new(numbers))
     }
 }
 #[allow(deprecated)]

@@ -13,7 +13,7 @@ impl A {
     }
     ///Enqueues [`a`](fn@a).
     fn enqueue() -> my::kiq::__private::Enqueue<Self> {
-        my::kiq::__private::Enqueue::new(Self {})
+        my::kiq::__private::Enqueue::new(Self::new())
     }
 }
 #[allow(deprecated)]

@@ -26,7 +26,7 @@ impl A {
     }
     ///Enqueues [`a`](fn@a).
     fn enqueue(id: u64) -> ::kiq::__private::Enqueue<Self> {
-        ::kiq::__private::Enqueue::new(Self { id })
+        ::kiq::__private::Enqueue::new(Self::new(id))
     }
 }
 #[allow(deprecated)]

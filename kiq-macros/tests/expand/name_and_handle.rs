@@ -13,7 +13,7 @@ impl Printer {
     }
     ///Enqueues [`render`](fn@render).
     fn enqueue() -> ::kiq::__private::Enqueue<Self> {
-        ::kiq::__private::Enqueue::new(Self {})
+        ::kiq::__private::Enqueue::new(Self::new())
     }
 }
 #[allow(deprecated)]

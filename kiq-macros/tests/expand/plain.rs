@@ -31,7 +31,7 @@ impl SendWelcome {
     }
     ///Enqueues [`send_welcome`](fn@send_welcome).
     pub fn enqueue(user_id: u64) -> ::kiq::__private::Enqueue<Self> {
-        ::kiq::__private::Enqueue::new(Self { user_id })
+        ::kiq::__private::Enqueue::new(Self::new(user_id))
     }
 }
 #[allow(deprecated)]

@@ -13,7 +13,7 @@ impl A {
     }
     ///Enqueues [`a`](fn@a).
     fn enqueue() -> ::kiq::__private::Enqueue<Self> {
-        ::kiq::__private::Enqueue::new(Self {})
+        ::kiq::__private::Enqueue::new(Self::new())
     }
 }
 #[allow(deprecated)]

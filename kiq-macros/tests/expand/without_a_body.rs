@@ -28,7 +28,7 @@ impl LegacySync {
         account_id: u64,
         reason: Option<String>,
     ) -> ::kiq::__private::Enqueue<Self> {
-        ::kiq::__private::Enqueue::new(Self { account_id, reason })
+        ::kiq::__private::Enqueue::new(Self::new(account_id, reason))
     }
 }
 #[allow(deprecated)]
