@@ -1,6 +1,8 @@
 //! What `#[job]` writes, option by option, as ordinary Rust: `tests/expand/<case>.rs` is the function and, below a line, what
 //! becomes of it. `KIQ_OVERWRITE=1 cargo test -p kiq-macros` writes the second half anew; read the difference.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that fails may panic")]
+
 #[path = "../src/duration.rs"]
 mod duration;
 #[path = "../src/expand.rs"]
