@@ -53,6 +53,148 @@
 //! - `inventory` (default): `#[job]` registers the function when the program is linked.
 //! - `logs`: log lines for a terminal, or JSON, for programs with no `tracing` set-up of their own.
 
+/// Makes a function a job.
+///
+/// The function stays as it is, for tests and other callers. Beside it stands a struct, named as the function in camel case
+/// and holding the stored arguments: `charge_order` makes `ChargeOrder`, with `ChargeOrder::enqueue(…)` and
+/// `ChargeOrder::new(…)`.
+///
+/// ```standalone_crate
+/// use kiq::{Client, Data};
+///
+/// # struct Db;
+/// # impl Db { async fn order(&self, _: u64) -> Result<(), HttpError> { Ok(()) } }
+/// # #[derive(Debug)] struct HttpError;
+/// # impl std::fmt::Display for HttpError { fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { Ok(()) } }
+/// # impl std::error::Error for HttpError {}
+/// /// Charges an order.
+/// #[kiq::job(queue = "high", retry = 20, transient = [HttpError])]
+/// async fn charge_order(order_id: u64, note: &str, db: Data<Db>) -> Result<(), HttpError> {
+///     db.order(order_id).await?;
+///     println!("{order_id}: {note}");
+///     Ok(())
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let client = Client::in_memory();
+/// ChargeOrder::enqueue(42, "paid by card").on(&client).await?;
+///
+/// // A test needs no queue: it calls the function.
+/// charge_order(42, "paid by card", Data::new(Db)).await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Options
+/// | option | takes | default | limits |
+/// |---|---|---|---|
+/// | `queue` | text | `"default"` | 1 to 128 of `A-Z a-z 0-9 _ . : -` |
+/// | `retry` | a count, `true` or `false` | `true`: 25 retries | at most 1000; `0`: the first failure goes to the dead set; `false`: it leaves nothing |
+/// | `name` | text: the job's name in Redis | the function's name in camel case | parts joined by `::`, each `[A-Z][A-Za-z0-9_]*` |
+/// | `handle` | an identifier: the struct's name | the function's name in camel case | |
+/// | `transient` | `[T, …]`: error types | none | retried, and told to nobody before the retries are used up |
+/// | `discard` | `[T, …]`: error types | none | ends the job, without retry and without a place in the dead set |
+/// | `transient_if`, `discard_if` | a `fn(&T) -> bool` or a closure `\|e: &T\| …` | none | the same, for some errors of a type |
+/// | `timeout` | `"90s"`, `"1h30m"` (`d h m s ms`) or a `Duration` | none | longer than zero; async functions only, as a blocking thread cannot be stopped |
+/// | `dead` | `true` or `false` | `true` | whether a job that used up its retries is kept in the dead set |
+/// | `tags` | `["…", …]` | none | none of them empty |
+/// | `derive(…)` | derives for the struct | `Debug`, which prints the stored arguments | |
+/// | `crate` | the path of kiq | `::kiq` | |
+///
+/// A constant may stand wherever a value does (`queue = QUEUE`); it is checked as a literal is, when the program is compiled.
+///
+/// # Parameters
+/// `Data<T>`, `JobContext`, and references to them, are *supplied* by the worker. Every other parameter is *stored*: an element
+/// of the JSON array in Redis, in the order of the function. The decision goes by the type's name; `#[inject]` and `#[arg]` on
+/// a parameter overrule it: `#[inject] tenant: Tenant` is made by [`FromJobContext`], `#[arg] data: my::Data<u8>` is stored.
+///
+/// Stored types are written and read by serde. `&str`, `&[T]` and `&T` are kept as `String`, `Vec<T>` and `T`. For `&str` and
+/// `String`, `enqueue` takes whatever is `Into<String>`; for the others, the kept type.
+///
+/// Payloads outlive deploys, so add arguments at the end and give them a default: `#[arg(default)]`, `#[arg(default = 72)]`, or
+/// the type `Option<…>`. A payload that ends early then still runs. Any other difference in number or type is a failure of the
+/// run that names the argument.
+///
+/// ```
+/// use kiq::Job;
+///
+/// #[kiq::job(queue = "low", name = "Pdf::RenderJob")]
+/// fn render_pdf(ids: &[u64], #[arg(default = 72)] dpi: u32, title: Option<String>) -> std::io::Result<()> {
+///     println!("{ids:?} at {dpi} dpi, {title:?}");
+///     Ok(())
+/// }
+///
+/// assert_eq!(RenderPdf::new(vec![1, 2], 300, None).to_args()?.get(), "[[1,2],300,null]");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Functions
+/// - `async fn` runs on the worker's runtime and must be `Send`.
+/// - `fn` runs on a thread for blocking work. It cannot be stopped; it may look at [`JobContext::is_stopping`].
+/// - A function that ends in `;` is performed by another program: it can be enqueued here and not performed.
+/// - No `self`, no generics, no lifetimes, no `unsafe`, `const` or `extern`. A function inside another function's body works,
+///   and is registered for the whole program.
+///
+/// ```
+/// #[kiq::job(name = "Legacy::SyncJob", queue = "ruby")]
+/// async fn legacy_sync(account_id: u64, reason: Option<String>);
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// LegacySync::enqueue(7, None).on(&kiq::Client::in_memory()).await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Results
+/// `()`, or `Result<(), E>` for an `E` that converts into `Box<dyn Error + Send + Sync>`: error enums, `anyhow::Error`,
+/// `eyre::Report`, boxed errors, `String`. An error is a failure, and so is a panic. A failure is retried, unless an option says
+/// otherwise. The value of a result is not kept, so there is none.
+///
+/// # Which errors `transient` and `discard` find
+/// An error matches when it, or one of the first 100 in its chain of [`source`](std::error::Error::source)s, is of a listed
+/// type, also inside a `Box`, an `Arc` or an `io::Error`; context attached to an `anyhow::Error` or an `eyre::Report` counts.
+/// `discard` is asked before `transient`.
+///
+/// ```
+/// #[derive(Debug, thiserror::Error)]
+/// enum SyncError {
+///     #[error("network")]
+///     Network(#[from] std::io::Error),
+///     #[error("account {0} is gone")]
+///     Gone(u64),
+/// }
+///
+/// #[kiq::job(
+///     transient = [std::io::Error],
+///     discard_if = |e: &SyncError| matches!(e, SyncError::Gone(_)),
+/// )]
+/// async fn sync_account(account_id: u64) -> Result<(), SyncError> {
+///     Err(SyncError::Gone(account_id))
+/// }
+/// ```
+///
+/// What it cannot see:
+/// - A `#[error(transparent)]` variant of `thiserror` stands for what it holds and leaves it out of the chain. Ask for the
+///   variant with `transient_if`, or write a message of its own.
+/// - An `anyhow::Error` or `eyre::Report` turned into `Box<dyn Error>` (by `?`), or put inside another error, no longer tells
+///   the types of its contexts.
+/// - A `String` has no type to match; listing types is then refused.
+/// - An error type with a method `downcast_ref` of its own that does something else does not compile.
+///
+/// # Registration
+/// With the feature `inventory` a job with a body is known to every worker of a program it is linked into. **A crate that is a
+/// dependency and is never named is not linked, and its jobs are missing**: name anything from it, or write
+/// `use my_jobs as _;` where the worker is built; in `tests/` too. Without the feature, or in place of it, register jobs one by
+/// one with `Worker::builder().register::<ChargeOrder>()`. Two jobs of one name are an error when the worker is built.
+///
+/// From edition 2024 on, all doc tests of a crate are linked into one program, and share their jobs: mark those with a worker
+/// `standalone_crate`.
+///
+/// # With other attributes
+/// `#[cfg]` on the function covers all that is made of it. Put `#[kiq::job]` above `#[tracing::instrument]` and the like. The
+/// environment variable `KIQ_DEBUG_MACRO=charge_order` prints what is made of the function of that name while it is compiled.
 pub use kiq_macros::job;
 #[cfg(feature = "redis")]
 pub use kiq_runtime::broker::RedisBroker;

@@ -4,8 +4,8 @@
 //! token is that they are about. Within one expression all of them do, else the compiler points at `#[job]` instead of
 //! the type at fault. Names that meet the user's are mixed-site, so that none can clash.
 
-use proc_macro2::{Ident, Span, TokenStream};
-use quote::{format_ident, quote, quote_spanned};
+use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{Expr, ReturnType};
@@ -22,7 +22,7 @@ pub(crate) fn job(options: TokenStream, item: TokenStream) -> TokenStream {
         Ok(function) => function,
         Err(error) => {
             match parse::item_keyword(&item) {
-                Some(keyword) => mistakes.at(keyword.span(), "`#[job]` goes on a function"),
+                Some(keyword) => mistakes.on(&keyword, "`#[job]` goes on a function"),
                 None => mistakes.add(error),
             }
             let errors = mistakes.to_compile_errors();
@@ -35,7 +35,11 @@ pub(crate) fn job(options: TokenStream, item: TokenStream) -> TokenStream {
         (Some(handle), true) => Expansion::of(&model, handle).whole(),
         _ => fallback::sketch(&model),
     };
-    quote!(#errors #code)
+    let whole = quote!(#errors #code);
+    if std::env::var("KIQ_DEBUG_MACRO").is_ok_and(|wanted| model.function.sig.ident == wanted) {
+        eprintln!("{whole}");
+    }
+    whole
 }
 
 /// The call site, standing where `span` does.
@@ -52,6 +56,21 @@ fn respanned(ident: &Ident) -> Ident {
     let mut ident = ident.clone();
     ident.set_span(at(ident.span()));
     ident
+}
+
+fn respanned_all(tokens: TokenStream, span: Span) -> TokenStream {
+    let respanned = tokens.into_iter().map(|token| match token {
+        TokenTree::Group(group) => {
+            let mut inner = Group::new(group.delimiter(), respanned_all(group.stream(), span));
+            inner.set_span(at(span));
+            TokenTree::Group(inner)
+        }
+        mut other => {
+            other.set_span(at(span));
+            other
+        }
+    });
+    respanned.collect()
 }
 
 /// Where the runtime is.
@@ -85,7 +104,7 @@ impl<'a> Expansion<'a> {
         let paths = Paths::of(model);
         let p = paths.private(Span::call_site());
         let stored = model.params.iter().filter_map(|param| match param {
-            Param::Stored(stored) => Some(stored),
+            Param::Stored(stored) => Some(&**stored),
             Param::Supplied { .. } => None,
         });
         Expansion { model, handle: respanned(handle), paths, p, stored: stored.collect() }
@@ -108,6 +127,11 @@ impl<'a> Expansion<'a> {
         self.model.function.body.is_some()
     }
 
+    /// The function's visibility, as generated code.
+    fn vis(&self) -> TokenStream {
+        respanned_all(self.model.vis.to_token_stream(), self.model.function.sig.ident.span())
+    }
+
     /// What `enqueue` does, for its documentation.
     fn purpose(&self) -> String {
         let function = self.function_name();
@@ -119,7 +143,8 @@ impl<'a> Expansion<'a> {
 
     fn handle_struct(&self) -> TokenStream {
         let Expansion { handle, .. } = self;
-        let Model { vis, docs, options, .. } = self.model;
+        let Model { docs, options, .. } = self.model;
+        let vis = self.vis();
         let derives = &options.derives;
         let derive = (!derives.is_empty()).then(|| quote!(#[derive(#(#derives),*)]));
         let separator = (!docs.is_empty()).then(|| quote!(#[doc = ""]));
@@ -135,13 +160,15 @@ impl<'a> Expansion<'a> {
             let (name, ty) = (respanned(&stored.name), self.kept(stored));
             quote!(#docs #vis #name: #ty)
         });
+        // All at the function's name, where a second item of that name is then reported.
+        let item = quote_spanned!(handle.span()=> #vis struct #handle { #(#fields),* });
         quote! {
             #(#docs)*
             #separator
             #[doc = #purpose]
             #derive
             #[allow(non_camel_case_types, dead_code)]
-            #vis struct #handle { #(#fields),* }
+            #item
         }
     }
 
@@ -162,7 +189,7 @@ impl<'a> Expansion<'a> {
 
     fn constructors(&self) -> TokenStream {
         let Expansion { handle, p, .. } = self;
-        let Model { vis, .. } = self.model;
+        let vis = self.vis();
         let arg_keys = self.stored.iter().enumerate().map(|(index, stored)| {
             let (key, ty, name) = (arg_key(index), self.kept(stored), stored.name.unraw().to_string());
             let span = stored.written.span();
@@ -178,7 +205,7 @@ impl<'a> Expansion<'a> {
             let p = self.paths.private(span);
             quote_spanned! {at(span)=>
                 #[doc(hidden)]
-                const fn #key() -> #p::Supply<#ty> { #p::Supply::<#ty>::new() }
+                const fn #key() -> #p::Supply<#ty> { #p::Supply::<#ty>::of() }
             }
         });
         let params: Vec<TokenStream> = self
@@ -203,6 +230,7 @@ impl<'a> Expansion<'a> {
                 }
             })
             .collect();
+        let names = self.stored.iter().map(|stored| respanned(&stored.name));
         let purpose = self.purpose();
         // Where the function is named: an editor that is asked for `enqueue` goes there.
         let span = at(self.model.function.sig.ident.span());
@@ -217,14 +245,14 @@ impl<'a> Expansion<'a> {
                 #vis fn #new(#(#params),*) -> Self { Self { #(#fields),* } }
 
                 #[doc = #purpose]
-                #vis fn #enqueue(#(#params),*) -> #p::Enqueue<Self> { #p::Enqueue::new(Self { #(#fields),* }) }
+                #vis fn #enqueue(#(#params),*) -> #p::Enqueue<Self> { #p::Enqueue::new(Self::#new(#(#names),*)) }
             }
         }
     }
 
     fn supplied(&self) -> impl Iterator<Item = &'a syn::Type> {
         self.model.params.iter().filter_map(|param| match param {
-            Param::Supplied { ty, .. } => Some(ty),
+            Param::Supplied { ty, .. } => Some(&**ty),
             Param::Stored(_) => None,
         })
     }
@@ -453,7 +481,7 @@ impl<'a> Expansion<'a> {
                 let p = self.paths.private(predicate.span());
                 let error = located(error, predicate.span());
                 let matches = quote_spanned! {at(predicate.span())=>
-                    #p::predicate(#predicate).matches(#error.downcast_ref(), #error.as_dyn_error())
+                    #p::matches_if(#predicate, #error.downcast_ref(), #error.as_dyn_error())
                 };
                 (predicate.span(), matches)
             }

@@ -50,7 +50,8 @@ const NOT_YET: [&str; 14] = [
 ];
 
 /// What other job systems call it.
-const ALSO_KNOWN_AS: [(&str, &str); 9] = [
+const ALSO_KNOWN_AS: [(&str, &str); 10] = [
+    ("retries", "retry"),
     ("max_retries", "retry"),
     ("max_attempts", "retry"),
     ("attempts", "retry"),
@@ -133,9 +134,9 @@ pub(crate) enum When {
 
 pub(crate) enum Param {
     /// Written to Redis, read back by the worker.
-    Stored(Stored),
+    Stored(Box<Stored>),
     /// Made by the worker for each run: its type, without a reference.
-    Supplied { ty: Type, by_ref: bool },
+    Supplied { ty: Box<Type>, by_ref: bool },
 }
 
 pub(crate) struct Stored {
@@ -206,16 +207,16 @@ fn check_signature(sig: &Signature, mistakes: &mut Mistakes) {
              as arguments or as `Data<T>`",
             sig.ident
         );
-        mistakes.at(receiver.span(), message);
+        mistakes.on(&receiver, message);
     }
     if let Some(constness) = &sig.constness {
-        mistakes.at(constness.span(), "a job cannot be a `const fn`");
+        mistakes.on(&constness, "a job cannot be a `const fn`");
     }
     if let Safety::Unsafe(token) = &sig.safety {
-        mistakes.at(token.span(), "a job cannot be `unsafe`");
+        mistakes.on(&token, "a job cannot be `unsafe`");
     }
     if let Some(abi) = &sig.abi {
-        mistakes.at(abi.span(), "a job cannot be `extern`");
+        mistakes.on(&abi, "a job cannot be `extern`");
     }
     for generic in &sig.generics.params {
         let message = match generic {
@@ -224,13 +225,13 @@ fn check_signature(sig: &Signature, mistakes: &mut Mistakes) {
             }
             _ => "a job cannot be generic: the worker has to know every argument type when it reads the job back",
         };
-        mistakes.at(generic.span(), message);
+        mistakes.on(&generic, message);
     }
     if let ReturnType::Type(_, ty) = &sig.output
         && let Type::ImplTrait(returned) = bare(ty)
         && returned.bounds.iter().any(is_future)
     {
-        mistakes.at(ty.span(), "write `async fn` instead of returning `impl Future`");
+        mistakes.on(&ty, "write `async fn` instead of returning `impl Future`");
     }
 }
 
@@ -241,11 +242,11 @@ fn is_future(bound: &TypeParamBound) -> bool {
 /// `main` and tests are run by somebody else.
 fn check_role(function: &Function, mistakes: &mut Mistakes) {
     if function.sig.ident == "main" {
-        mistakes.at(function.sig.ident.span(), "`main` starts the program and cannot be a job");
+        mistakes.on(&function.sig.ident, "`main` starts the program and cannot be a job");
     }
     for attr in &function.attrs {
         if attr.path().segments.last().is_some_and(|last| last.ident == "test") {
-            mistakes.at(attr.span(), "a test cannot be a job; call the job's function from the test");
+            mistakes.on(&attr, "a test cannot be a job; call the job's function from the test");
         }
     }
 }
@@ -282,7 +283,7 @@ fn take_marks(input: &mut PatType, mistakes: &mut Mistakes) -> Marks {
         } else if path.is_ident("inject") {
             marks.inject = Some(attr.span());
             if !matches!(attr.meta, Meta::Path(_)) {
-                mistakes.at(attr.meta.span(), "`#[inject]` takes no options");
+                mistakes.on(&attr.meta, "`#[inject]` takes no options");
             }
         } else if path.is_ident("doc") {
             marks.docs.push(attr);
@@ -291,7 +292,7 @@ fn take_marks(input: &mut PatType, mistakes: &mut Mistakes) -> Marks {
                 "`#[{}]` on a job parameter would change what is stored in Redis; put it on the whole function",
                 path.to_token_stream()
             );
-            mistakes.at(attr.span(), message);
+            mistakes.on(&attr, message);
         } else {
             input.attrs.push(attr);
         }
@@ -308,7 +309,7 @@ fn read_arg(attr: &Attribute, marks: &mut Marks, mistakes: &mut Mistakes) {
         Meta::Path(_) => return,
         Meta::List(list) => list.tokens.clone(),
         Meta::NameValue(pair) => {
-            mistakes.at(pair.span(), "write `#[arg]`, `#[arg(default)]` or `#[arg(default = …)]`");
+            mistakes.on(&pair, "write `#[arg]`, `#[arg(default)]` or `#[arg(default = …)]`");
             return;
         }
     };
@@ -325,12 +326,12 @@ fn read_arg(attr: &Attribute, marks: &mut Marks, mistakes: &mut Mistakes) {
                 }
             }
             Entry::Option(key, Value::Arguments(_)) if key == "default" => {
-                mistakes.at(key.span(), "write `default` or `default = …`");
+                mistakes.on(&key, "write `default` or `default = …`");
             }
             Entry::Option(key, _) => {
-                mistakes.at(key.span(), format!("unknown argument option `{key}`; expected `default`"));
+                mistakes.on(&key, format!("unknown argument option `{key}`; expected `default`"));
             }
-            Entry::Stray(stray) => mistakes.at(stray.span(), "expected `default` or `default = …`"),
+            Entry::Stray(stray) => mistakes.on(&stray, "expected `default` or `default = …`"),
         }
     }
 }
@@ -338,7 +339,7 @@ fn read_arg(attr: &Attribute, marks: &mut Marks, mistakes: &mut Mistakes) {
 fn param(input: &PatType, marks: Marks, has_body: bool, mistakes: &mut Mistakes) -> Option<Param> {
     let (inner, by_ref) = match bare(&input.ty) {
         Type::Reference(reference) if reference.mutability.is_some() => {
-            mistakes.at(input.ty.span(), "a job parameter cannot be `&mut`");
+            mistakes.on(&input.ty, "a job parameter cannot be `&mut`");
             return None;
         }
         Type::Reference(reference) => (bare(&reference.elem), true),
@@ -349,7 +350,7 @@ fn param(input: &PatType, marks: Marks, has_body: bool, mistakes: &mut Mistakes)
         (None, Some(_)) => true,
         (None, None) => match last_segment(inner) {
             Some(last) if last == "Checkpoint" => {
-                mistakes.at(last.span(), "`Checkpoint` is not supported yet");
+                mistakes.on(&last, "`Checkpoint` is not supported yet");
                 return None;
             }
             Some(last) => last == "Data" || last == "JobContext",
@@ -360,9 +361,9 @@ fn param(input: &PatType, marks: Marks, has_body: bool, mistakes: &mut Mistakes)
         if !has_body {
             let message =
                 "this is supplied by a worker of this program, and a job without a body is performed elsewhere";
-            mistakes.at(input.ty.span(), message);
+            mistakes.on(&input.ty, message);
         }
-        return Some(Param::Supplied { ty: inner.clone(), by_ref });
+        return Some(Param::Supplied { ty: Box::new(inner.clone()), by_ref });
     }
     let name = stored_name(&input.pat, mistakes)?;
     check_owned(&name, &input.ty, mistakes)?;
@@ -373,7 +374,8 @@ fn param(input: &PatType, marks: Marks, has_body: bool, mistakes: &mut Mistakes)
         other => KeptAs::Written(other.clone()),
     };
     let absent = marks.default.unwrap_or(Absent::Mistake);
-    Some(Param::Stored(Stored { name, written: (*input.ty).clone(), kept_as, by_ref, absent, docs: marks.docs }))
+    let written = (*input.ty).clone();
+    Some(Param::Stored(Box::new(Stored { name, written, kept_as, by_ref, absent, docs: marks.docs })))
 }
 
 fn is_string(path: &Path) -> bool {
@@ -385,11 +387,11 @@ fn stored_name(pat: &Pat, mistakes: &mut Mistakes) -> Option<Ident> {
     match pat {
         Pat::Ident(pat) if pat.by_ref.is_none() && pat.subpat.is_none() => Some(pat.ident.clone()),
         Pat::Wild(_) => {
-            mistakes.at(pat.span(), "a job argument needs a name; prefix it with `_` if the job does not use it");
+            mistakes.on(&pat, "a job argument needs a name; prefix it with `_` if the job does not use it");
             None
         }
         _ => {
-            mistakes.at(pat.span(), "a job argument must be a plain name, not a pattern; destructure it in the body");
+            mistakes.on(&pat, "a job argument must be a plain name, not a pattern; destructure it in the body");
             None
         }
     }
@@ -406,7 +408,7 @@ fn check_owned(name: &Ident, ty: &Type, mistakes: &mut Mistakes) -> Option<()> {
                 let message = format!(
                     "`{name}` is read back from Redis and cannot be `'static`; use `&str`, `String` or another owned type"
                 );
-                mistakes.at(lifetime.span(), message);
+                mistakes.on(&lifetime, message);
                 return None;
             }
             bare(&reference.elem)
@@ -473,7 +475,7 @@ fn check_order(params: &[Param], mistakes: &mut Mistakes) {
                     earlier.unraw(),
                     param.name.unraw()
                 );
-                mistakes.at(param.written.span(), message);
+                mistakes.on(&param.written, message);
             }
             (Absent::Mistake, _) => {}
             _ => defaulted = defaulted.or(Some(&param.name)),
@@ -504,12 +506,12 @@ fn default_handle(function: &Ident, is_named: bool, mistakes: &mut Mistakes) -> 
     let camel = default_name(function);
     if syn::parse_str::<Ident>(&camel).is_err() {
         let message = format!("`{bare}` gives no name for the job's struct; set one with `handle = …`");
-        mistakes.at(function.span(), message);
+        mistakes.on(&function, message);
         return None;
     }
     if !is_named && !name::is_job_name(&camel) {
         let message = format!("`{bare}` gives no name that Sidekiq could look up; set one with `name = \"…\"`");
-        mistakes.at(function.span(), message);
+        mistakes.on(&function, message);
     }
     Some(Ident::new(&camel, function.span()))
 }
@@ -534,7 +536,7 @@ impl Reader<'_> {
             return self.unknown(&key, &word);
         }
         if self.seen.contains(&word) {
-            return self.mistakes.at(key.span(), format!("`{word}` is set more than once"));
+            return self.mistakes.on(&key, format!("`{word}` is set more than once"));
         }
         self.seen.push(word.clone());
         if let Value::Nothing = value {
@@ -542,7 +544,7 @@ impl Reader<'_> {
                 "derive" => "`derive(Clone)`".to_owned(),
                 _ => format!("`{word} = ...`"),
             };
-            return self.mistakes.at(key.span(), format!("`{word}` needs a value: {example}"));
+            return self.mistakes.on(&key, format!("`{word}` needs a value: {example}"));
         }
         match word.as_str() {
             "queue" => self.queue(&key, value),
@@ -568,29 +570,29 @@ impl Reader<'_> {
             Some(Lit::Int(count)) => format!("; to set the retries write `retry = {count}`"),
             _ => String::new(),
         };
-        self.mistakes.at(stray.span(), format!("expected `key = value`{hint}"));
+        self.mistakes.on(&stray, format!("expected `key = value`{hint}"));
     }
 
     fn unknown(&mut self, key: &Ident, word: &str) {
         if NOT_YET.contains(&word) || word == "encrypt" {
-            return self.mistakes.at(key.span(), format!("`{word}` is not supported yet"));
+            return self.mistakes.on(&key, format!("`{word}` is not supported yet"));
         }
         let known = ALSO_KNOWN_AS.iter().find(|(other, _)| *other == word).map(|(_, known)| *known);
         let message = match known.or_else(|| suggest::closest(word, &OPTIONS)) {
             Some(meant) => format!("unknown option `{word}`; did you mean `{meant}`?"),
             None => format!("unknown option `{word}`; expected one of `{}`", OPTIONS.join("`, `")),
         };
-        self.mistakes.at(key.span(), message);
+        self.mistakes.on(&key, message);
     }
 
     fn queue(&mut self, key: &Ident, value: Value) {
         let Some(value) = self.expression(key, value, "takes a string: `queue = \"high\"`") else { return };
         match literal(&value) {
             Some(Lit::Str(text)) => match name::queue_fault(&text.value()) {
-                Some(fault) => self.mistakes.at(text.span(), fault),
+                Some(fault) => self.mistakes.on(&text, fault),
                 None => self.options.queue = Some(value),
             },
-            Some(other) => self.mistakes.at(other.span(), "`queue` takes a string: `queue = \"high\"`"),
+            Some(other) => self.mistakes.on(&other, "`queue` takes a string: `queue = \"high\"`"),
             None => self.options.queue = Some(value),
         }
     }
@@ -602,15 +604,15 @@ impl Reader<'_> {
             && matches!(negative.op, UnOp::Neg(_))
         {
             let message = "`retry` cannot be negative; use `retry = false` to turn retries off";
-            return self.mistakes.at(value.span(), message);
+            return self.mistakes.on(&value, message);
         }
         match literal(&value) {
             Some(Lit::Bool(on)) => self.options.retry = Some(if on.value { Retry::Default } else { Retry::Never }),
             Some(Lit::Int(count)) => match count.base10_parse::<u32>() {
                 Ok(count) if count <= MAX_RETRIES => self.options.retry = Some(Retry::Count(count)),
-                _ => self.mistakes.at(count.span(), format!("`retry` may be at most {MAX_RETRIES}")),
+                _ => self.mistakes.on(&count, format!("`retry` may be at most {MAX_RETRIES}")),
             },
-            Some(other) => self.mistakes.at(other.span(), format!("`retry` {TAKES}")),
+            Some(other) => self.mistakes.on(&other, format!("`retry` {TAKES}")),
             None => self.options.retry = Some(Retry::Const(value)),
         }
     }
@@ -625,9 +627,9 @@ impl Reader<'_> {
             Some(Lit::Str(text)) => {
                 let message = "a job name is one or more parts joined by `::`, each an upper-case letter and then letters, \
                                digits and `_`";
-                self.mistakes.at(text.span(), message);
+                self.mistakes.on(&text, message);
             }
-            Some(other) => self.mistakes.at(other.span(), format!("`name` {TAKES}")),
+            Some(other) => self.mistakes.on(&other, format!("`name` {TAKES}")),
             None => self.options.name = Some(Name::Const(value)),
         }
     }
@@ -639,7 +641,7 @@ impl Reader<'_> {
             Expr::Path(path) if path.qself.is_none() && path.path.get_ident().is_some() => {
                 self.handle = path.path.get_ident().cloned();
             }
-            _ => self.mistakes.at(value.span(), format!("`handle` {TAKES}")),
+            _ => self.mistakes.on(&value, format!("`handle` {TAKES}")),
         }
     }
 
@@ -647,7 +649,7 @@ impl Reader<'_> {
         let Some(value) = self.expression(key, value, "takes `true` or `false`") else { return };
         match literal(&value) {
             Some(Lit::Bool(_)) | None => self.options.dead = Some(value),
-            Some(other) => self.mistakes.at(other.span(), "`dead` takes `true` or `false`"),
+            Some(other) => self.mistakes.on(&other, "`dead` takes `true` or `false`"),
         }
     }
 
@@ -656,20 +658,20 @@ impl Reader<'_> {
         let Some(value) = self.expression(key, value, TAKES) else { return };
         let timeout = match literal(&value) {
             Some(Lit::Str(text)) => match duration::parse(&text.value()) {
-                Some(0) => return self.mistakes.at(text.span(), "`timeout` must be longer than zero"),
+                Some(0) => return self.mistakes.on(&text, "`timeout` must be longer than zero"),
                 Some(millis) => Timeout::Millis(millis),
                 None => {
                     let message =
                         format!("`{}` is not a duration; write it like \"30s\", \"10m\" or \"1h30m\"", text.value());
-                    return self.mistakes.at(text.span(), message);
+                    return self.mistakes.on(&text, message);
                 }
             },
             Some(Lit::Int(count)) => {
                 let message =
                     format!("`timeout` needs a unit: write `timeout = \"{count}s\"` or a `Duration` expression");
-                return self.mistakes.at(count.span(), message);
+                return self.mistakes.on(&count, message);
             }
-            Some(other) => return self.mistakes.at(other.span(), format!("`timeout` {TAKES}")),
+            Some(other) => return self.mistakes.on(&other, format!("`timeout` {TAKES}")),
             None => Timeout::Const(value),
         };
         if self.is_elsewhere(key, function) {
@@ -678,7 +680,7 @@ impl Reader<'_> {
         if function.sig.asyncness.is_none() {
             let message = "a blocking function cannot be stopped, so `timeout` would do nothing; make the function `async`, or \
                            let it look at the clock itself";
-            return self.mistakes.at(key.span(), message);
+            return self.mistakes.on(&key, message);
         }
         self.options.timeout = Some(timeout);
     }
@@ -691,32 +693,32 @@ impl Reader<'_> {
                 for tag in parse::expressions(inside, self.mistakes) {
                     match literal(&tag) {
                         Some(Lit::Str(text)) if text.value().is_empty() => {
-                            self.mistakes.at(text.span(), "a tag must not be empty");
+                            self.mistakes.on(&text, "a tag must not be empty");
                         }
                         Some(Lit::Str(_)) | None => tags.push(tag),
-                        Some(other) => self.mistakes.at(other.span(), format!("`tags` {TAKES}")),
+                        Some(other) => self.mistakes.on(&other, format!("`tags` {TAKES}")),
                     }
                 }
                 self.options.tags = Some(Tags::List(tags));
             }
             Value::Expr(value) => match literal(&value) {
-                Some(other) => self.mistakes.at(other.span(), format!("`tags` {TAKES}")),
+                Some(other) => self.mistakes.on(&other, format!("`tags` {TAKES}")),
                 None => self.options.tags = Some(Tags::Const(*value)),
             },
-            Value::Arguments(_) | Value::Nothing => self.mistakes.at(key.span(), format!("`tags` {TAKES}")),
+            Value::Arguments(_) | Value::Nothing => self.mistakes.on(&key, format!("`tags` {TAKES}")),
         }
     }
 
     fn derive(&mut self, key: &Ident, value: Value) {
         let Value::Arguments(inside) = value else {
-            return self.mistakes.at(key.span(), "write it as in Rust: `derive(Clone)`");
+            return self.mistakes.on(&key, "write it as in Rust: `derive(Clone)`");
         };
         for derive in parse::expressions(inside, self.mistakes) {
             match derive {
                 // It is there already, and prints the stored arguments.
                 Expr::Path(derive) if derive.path.is_ident("Debug") => {}
                 Expr::Path(derive) if derive.qself.is_none() => self.options.derives.push(derive.path),
-                other => self.mistakes.at(other.span(), "`derive` takes names of derives: `derive(Clone)`"),
+                other => self.mistakes.on(&other, "`derive` takes names of derives: `derive(Clone)`"),
             }
         }
     }
@@ -729,9 +731,9 @@ impl Reader<'_> {
             other => match literal(other) {
                 Some(Lit::Str(text)) => match text.parse_with(Path::parse_mod_style) {
                     Ok(path) => self.krate = Some(path.to_token_stream()),
-                    Err(_) => self.mistakes.at(text.span(), format!("`crate` {TAKES}")),
+                    Err(_) => self.mistakes.on(&text, format!("`crate` {TAKES}")),
                 },
-                _ => self.mistakes.at(other.span(), format!("`crate` {TAKES}")),
+                _ => self.mistakes.on(&other, format!("`crate` {TAKES}")),
             },
         }
     }
@@ -748,11 +750,11 @@ impl Reader<'_> {
                     Expr::Closure(_) => format!("`{key}` takes types; for a predicate use `{key}_if = ...`"),
                     _ => format!("`{key}` takes a list of error types: `{key} = [{example}]`"),
                 };
-                return self.mistakes.at(value.span(), message);
+                return self.mistakes.on(&value, message);
             }
             Value::Arguments(_) | Value::Nothing => {
                 let message = format!("`{key}` takes a list of error types: `{key} = [HttpError]`");
-                return self.mistakes.at(key.span(), message);
+                return self.mistakes.on(&key, message);
             }
         };
         let has_error = self.has_error(key, function);
@@ -765,21 +767,21 @@ impl Reader<'_> {
                         "`{variant}` looks like an enum variant, and `{key}` takes types; write \
                          `{key}_if = |e: &{of}| matches!(e, {variant} {{ .. }})`"
                     );
-                    self.mistakes.at(ty.span(), message);
+                    self.mistakes.on(&ty, message);
                 }
                 Listed::Pattern(ty) => {
-                    self.mistakes.at(ty.span(), format!("`{key}` takes types; for a pattern use `{key}_if = ...`"));
+                    self.mistakes.on(&ty, format!("`{key}` takes types; for a pattern use `{key}_if = ...`"));
                 }
                 Listed::Literal(literal) => {
                     let message = match &literal {
                         Lit::Str(text) => format!("error types are written without quotes: `{}`", text.value()),
                         _ => format!("`{key}` takes a list of error types: `{key} = [HttpError]`"),
                     };
-                    self.mistakes.at(literal.span(), message);
+                    self.mistakes.on(&literal, message);
                 }
                 Listed::Closure(closure) => {
                     let message = format!("`{key}` takes types; for a predicate use `{key}_if = ...`");
-                    self.mistakes.at(closure.span(), message);
+                    self.mistakes.on(&closure, message);
                 }
                 Listed::Type(ty) if has_error => {
                     self.options.rules.push(Rule { disposition, when: When::Type(*ty) });
@@ -794,10 +796,10 @@ impl Reader<'_> {
         let value = match value {
             Value::Expr(value) => *value,
             Value::List(_, span) => return self.mistakes.at(span, takes),
-            Value::Arguments(_) | Value::Nothing => return self.mistakes.at(key.span(), takes),
+            Value::Arguments(_) | Value::Nothing => return self.mistakes.on(&key, takes),
         };
         if literal(&value).is_some() {
-            return self.mistakes.at(value.span(), takes);
+            return self.mistakes.on(&value, takes);
         }
         if let Expr::Closure(closure) = &value
             && let Some(input) = closure.inputs.first()
@@ -805,7 +807,7 @@ impl Reader<'_> {
         {
             let message =
                 format!("say which error type the closure looks at: `|{}: &HttpError| …`", input.to_token_stream());
-            return self.mistakes.at(input.span(), message);
+            return self.mistakes.on(&input, message);
         }
         if self.has_error(key, function) {
             self.options.rules.push(Rule { disposition, when: When::Predicate(value) });
@@ -824,7 +826,7 @@ impl Reader<'_> {
                     "`{}` returns nothing, so it has no error to match; return `Result<(), E>`",
                     function.sig.ident.unraw()
                 );
-                self.mistakes.at(key.span(), message);
+                self.mistakes.on(&key, message);
                 return false;
             }
         };
@@ -835,7 +837,7 @@ impl Reader<'_> {
                      `anyhow::Error`",
                     error.to_token_stream().to_string().replace("& ", "&")
                 );
-                self.mistakes.at(error.span(), message);
+                self.mistakes.on(&error, message);
                 false
             }
             _ => true,
@@ -848,7 +850,7 @@ impl Reader<'_> {
                 "`{key}` is for whoever performs the job, and `{}` has no body: it is performed elsewhere",
                 function.sig.ident.unraw()
             );
-            self.mistakes.at(key.span(), message);
+            self.mistakes.on(&key, message);
         }
         function.body.is_none()
     }
@@ -861,7 +863,7 @@ impl Reader<'_> {
                 None
             }
             Value::Arguments(_) | Value::Nothing => {
-                self.mistakes.at(key.span(), format!("`{key}` {takes}"));
+                self.mistakes.on(&key, format!("`{key}` {takes}"));
                 None
             }
         }
@@ -880,7 +882,7 @@ fn check_lists(rules: &[Rule], mistakes: &mut Mistakes) {
         let text = ty.to_token_stream().to_string();
         if types(Disposition::Discard).any(|other| other.to_token_stream().to_string() == text) {
             let shown = text.replace(' ', "");
-            mistakes.at(ty.span(), format!("`{shown}` is listed in both `transient` and `discard`"));
+            mistakes.on(&ty, format!("`{shown}` is listed in both `transient` and `discard`"));
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Tokens → the parts a user wrote. Judges nothing but whether they can be read.
 
 use proc_macro2::{Span, TokenStream, TokenTree};
+use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::parse::{End, Parse, ParseStream, Parser};
 use syn::{Attribute, Expr, Ident, Lit, Signature, Token, Type, Visibility};
@@ -10,6 +11,11 @@ use syn::{Attribute, Expr, Ident, Lit, Signature, Token, Type, Visibility};
 pub(crate) struct Mistakes(Vec<syn::Error>);
 
 impl Mistakes {
+    /// A mistake that all of these tokens make up.
+    pub(crate) fn on(&mut self, tokens: &impl ToTokens, message: impl std::fmt::Display) {
+        self.0.push(syn::Error::new_spanned(tokens, message));
+    }
+
     pub(crate) fn at(&mut self, span: Span, message: impl std::fmt::Display) {
         self.0.push(syn::Error::new(span, message));
     }

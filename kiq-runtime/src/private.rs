@@ -4,7 +4,6 @@ use std::error::Error;
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -142,20 +141,19 @@ pub const fn check_tags(tags: &'static [&'static str]) -> &'static [&'static str
 pub struct Supply<T> {
     make: for<'a> fn(&'a JobContext) -> BoxFuture<'a, Result<T, Failure>>,
     check: fn(&State) -> Result<(), MissingState>,
-    of: PhantomData<fn() -> T>,
-}
-
-impl<T: FromJobContext + 'static> Supply<T> {
-    pub const fn new() -> Self {
-        Supply {
-            make: |cx| Box::pin(async move { T::from_job_context(cx).await.map_err(Failure::from) }),
-            check: T::check,
-            of: PhantomData,
-        }
-    }
 }
 
 impl<T> Supply<T> {
+    pub const fn of() -> Self
+    where
+        T: FromJobContext + 'static,
+    {
+        Supply {
+            make: |cx| Box::pin(async move { T::from_job_context(cx).await.map_err(Failure::from) }),
+            check: T::check,
+        }
+    }
+
     pub fn make(self, cx: &JobContext) -> BoxFuture<'_, Result<T, Failure>> {
         (self.make)(cx)
     }
@@ -292,27 +290,13 @@ fn inside_io<'a>(link: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'st
     Some(inner)
 }
 
-/// A function that looks at errors of type `T`.
-pub struct Predicate<T, F> {
+/// Whether `test` holds for this error, or for one of its sources, of the type that `test` takes.
+pub fn matches_if<T: Error + 'static, F: Fn(&T) -> bool>(
     test: F,
-    of: PhantomData<fn(&T)>,
-}
-
-/// Takes the type of error from what the function takes.
-pub fn predicate<T: Error + 'static, F: Fn(&T) -> bool>(test: F) -> Predicate<T, F> {
-    Predicate { test, of: PhantomData }
-}
-
-impl<T: Error + 'static, F: Fn(&T) -> bool> Predicate<T, F> {
-    pub fn matches(&self, direct: Option<&T>, error: &(dyn Error + 'static)) -> bool {
-        direct.is_some_and(&self.test) || find_in_chain::<T>(error).any(&self.test)
-    }
-}
-
-impl<T, F> fmt::Debug for Predicate<T, F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Predicate")
-    }
+    direct: Option<&T>,
+    error: &(dyn Error + 'static),
+) -> bool {
+    direct.is_some_and(&test) || find_in_chain::<T>(error).any(&test)
 }
 
 #[cfg(test)]

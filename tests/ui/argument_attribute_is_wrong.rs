@@ -1,3 +1,5 @@
+#![allow(unused)]
+
 #[kiq::job]
 async fn misspelt(#[arg(defualt)] n: u32) {}
 

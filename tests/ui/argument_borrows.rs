@@ -1,3 +1,5 @@
+#![allow(unused)]
+
 use std::borrow::Cow;
 
 #[kiq::job]
@@ -7,7 +9,7 @@ async fn forever(name: &'static str) {}
 async fn inside(name: Option<&str>) {}
 
 #[kiq::job]
-async fn cow(name: Cow<'_, str>) {}
+async fn shared(name: Cow<'_, str>) {}
 
 #[kiq::job]
 async fn exclusive(name: &mut String) {}

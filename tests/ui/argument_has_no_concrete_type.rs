@@ -1,3 +1,5 @@
+#![allow(unused)]
+
 #[kiq::job]
 async fn anything(name: impl Into<String>) {}
 

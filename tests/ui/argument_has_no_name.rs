@@ -1,3 +1,5 @@
+#![allow(unused)]
+
 #[kiq::job]
 async fn pattern((x, y): (u32, u32)) {}
 

@@ -1,3 +1,5 @@
+#![allow(unused)]
+
 #[kiq::job(dead = "no")]
 async fn dead() {}
 

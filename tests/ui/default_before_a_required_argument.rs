@@ -1,3 +1,5 @@
+#![allow(unused)]
+
 #[kiq::job]
 async fn render(#[arg(default = 1)] n: u32, id: u64) {}
 

@@ -1,3 +1,5 @@
+#![allow(unused)]
+
 #[kiq::job]
 const fn constant() {}
 
@@ -8,7 +10,7 @@ async unsafe fn dangerous() {}
 extern "C" fn foreign() {}
 
 #[kiq::job]
-fn future() -> impl Future<Output = ()> {
+fn returns_a_future() -> impl Future<Output = ()> {
     async {}
 }
 

@@ -1,3 +1,5 @@
+#![allow(unused)]
+
 #[kiq::job]
 async fn generic<T: Send>(x: T) {}
 

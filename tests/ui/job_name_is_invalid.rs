@@ -1,3 +1,5 @@
+#![allow(unused)]
+
 #[kiq::job(name = "pdf::Render")]
 async fn lower_case() {}
 

@@ -1,3 +1,5 @@
+#![allow(unused)]
+
 #[kiq::job]
 struct Order {
     id: u64,

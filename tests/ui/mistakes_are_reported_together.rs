@@ -1,3 +1,5 @@
+#![allow(unused)]
+
 #[kiq::job(quue = "high", retry = -1, timeout = 30, dead = "no")]
 async fn four(id: u64) {}
 

@@ -1,3 +1,5 @@
+#![allow(unused)]
+
 #[kiq::job("high")]
 async fn text() {}
 

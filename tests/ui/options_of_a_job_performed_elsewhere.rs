@@ -1,3 +1,5 @@
+#![allow(unused)]
+
 use kiq::Data;
 
 #[kiq::job(timeout = "1s", transient = [std::io::Error])]

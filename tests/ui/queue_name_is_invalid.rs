@@ -1,3 +1,5 @@
+#![allow(unused)]
+
 #[kiq::job(queue = "")]
 async fn empty() {}
 

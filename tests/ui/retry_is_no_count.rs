@@ -1,3 +1,5 @@
+#![allow(unused)]
+
 #[kiq::job(retry = -1)]
 async fn negative() {}
 

@@ -1,3 +1,5 @@
+#![allow(unused)]
+
 #[kiq::job(timeout = 30)]
 async fn no_unit() {}
 

@@ -1,3 +1,5 @@
+#![allow(unused)]
+
 #[kiq::job(timeout = "30s")]
 fn blocking() {}
 

@@ -1,3 +1,5 @@
+#![allow(unused)]
+
 #[kiq::job(transient = [std::io::Error])]
 async fn nothing() {}
 

@@ -1,3 +1,5 @@
+#![allow(unused)]
+
 #[kiq::job(quue = "high")]
 async fn near() {}
 

@@ -30,9 +30,12 @@ pub struct ArgKey<T> {
     read: fn(&str) -> serde_json::Result<T>,
 }
 
-impl<T: JobArg> ArgKey<T> {
+impl<T> ArgKey<T> {
     /// The argument called `name`.
-    pub const fn new(name: &'static str) -> Self {
+    pub const fn new(name: &'static str) -> Self
+    where
+        T: JobArg,
+    {
         ArgKey {
             name,
             write: |json, value| serde_json::to_writer(json, value),

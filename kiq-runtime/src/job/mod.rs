@@ -81,7 +81,7 @@ pub trait Job: Sized + Send + 'static {
 ///
 /// # Examples
 /// What `#[kiq::job]` writes, by hand:
-/// ```
+/// ```standalone_crate
 /// use kiq::{ArgKey, ArgsError, ArgsReader, ArgsWriter, Job, JobContext, JobDef, JobResult, Perform};
 ///
 /// struct Greet { name: String }

@@ -7,7 +7,7 @@ use super::{JobDef, Perform};
 /// The jobs a worker can perform.
 ///
 /// # Examples
-/// ```
+/// ```standalone_crate
 /// #[kiq::job]
 /// async fn send_welcome(user_id: u64) { let _ = user_id; }
 ///

@@ -1,3 +1,5 @@
+#![allow(unused)]
+
 struct Pool;
 
 type Db = kiq::Data<Pool>;

@@ -1,3 +1,5 @@
+#![allow(unused)]
+
 #[kiq::job]
 async fn typing(id: u64) {
     let order = id.

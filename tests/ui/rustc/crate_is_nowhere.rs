@@ -1,3 +1,5 @@
+#![allow(unused)]
+
 #[kiq::job(crate = nowhere)]
 async fn lost() {}
 

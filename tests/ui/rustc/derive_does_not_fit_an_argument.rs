@@ -1,3 +1,5 @@
+#![allow(unused)]
+
 #[derive(serde::Serialize, serde::Deserialize)]
 struct Order;
 

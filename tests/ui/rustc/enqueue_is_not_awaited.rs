@@ -1,3 +1,4 @@
+#![allow(unused_variables, dead_code)]
 #![deny(unused_must_use)]
 
 #[kiq::job]

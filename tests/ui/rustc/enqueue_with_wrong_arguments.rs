@@ -1,3 +1,5 @@
+#![allow(unused)]
+
 use kiq::Data;
 
 #[kiq::job]

@@ -1,7 +1,9 @@
+#![allow(unused)]
+
 struct Bad;
 
 #[kiq::job]
-async fn bad() -> Result<(), Bad> {
+async fn wrong_error() -> Result<(), Bad> {
     Ok(())
 }
 

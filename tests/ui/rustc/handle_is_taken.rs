@@ -1,3 +1,5 @@
+#![allow(unused)]
+
 struct Order;
 
 #[kiq::job]

@@ -1,3 +1,5 @@
+#![allow(unused)]
+
 #[kiq::job]
 async fn number() -> u32 {
     1

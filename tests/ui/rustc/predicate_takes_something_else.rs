@@ -1,3 +1,5 @@
+#![allow(unused)]
+
 fn takes_a_number(_: u32) -> bool {
     true
 }

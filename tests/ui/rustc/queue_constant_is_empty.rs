@@ -1,3 +1,5 @@
+#![allow(unused)]
+
 const QUEUE: &str = "";
 
 #[kiq::job(queue = QUEUE)]

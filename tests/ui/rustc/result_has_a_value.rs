@@ -1,3 +1,5 @@
+#![allow(unused)]
+
 #[kiq::job]
 async fn number() -> Result<u32, std::io::Error> {
     Ok(1)

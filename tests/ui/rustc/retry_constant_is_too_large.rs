@@ -1,3 +1,5 @@
+#![allow(unused)]
+
 const RETRIES: u32 = 1001;
 
 #[kiq::job(retry = RETRIES)]

@@ -1,3 +1,5 @@
+#![allow(unused)]
+
 struct NotAnError;
 
 #[kiq::job(transient = [HtpError])]

@@ -1,0 +1,69 @@
+#[job(name = "Pdf::RenderJob", handle = Printer)]
+async fn render() {}
+// ---- becomes ----
+async fn render() {}
+///Enqueues [`render`](fn@render).
+#[allow(non_camel_case_types, dead_code)]
+struct Printer {}
+#[allow(dead_code, deprecated, clippy::too_many_arguments, clippy::new_without_default)]
+impl Printer {
+    ///The job as a value, for enqueueing many and for assertions.
+    fn new() -> Self {
+        Self {}
+    }
+    ///Enqueues [`render`](fn@render).
+    fn enqueue() -> ::kiq::__private::Enqueue<Self> {
+        ::kiq::__private::Enqueue::new(Self::new())
+    }
+}
+#[allow(deprecated)]
+#[automatically_derived]
+impl ::core::fmt::Debug for Printer {
+    fn fmt(&self, __f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        ::kiq::__private::debug_job(self, __f)
+    }
+}
+#[allow(deprecated)]
+#[automatically_derived]
+impl ::kiq::__private::Job for Printer {
+    const NAME: &'static str = "Pdf::RenderJob";
+    const OPTIONS: ::kiq::__private::JobOptions = ::kiq::__private::JobOptions::new();
+    #[allow(unused_variables)]
+    fn write_args(&self, __w: &mut ::kiq::__private::ArgsWriter) {}
+    #[allow(unused_variables)]
+    fn read_args(
+        __r: &mut ::kiq::__private::ArgsReader<'_>,
+    ) -> ::kiq::__private::Result<Self, ::kiq::__private::ArgsError> {
+        ::kiq::__private::Ok(Self {})
+    }
+}
+#[allow(deprecated)]
+#[automatically_derived]
+impl ::kiq::__private::Perform for Printer {
+    const DEF: ::kiq::__private::JobDef = ::kiq::__private::JobDef::new::<
+        Self,
+    >({
+            fn __run(
+                __cx: ::kiq::__private::JobContext,
+            ) -> ::kiq::__private::BoxFuture<'static, ::kiq::__private::JobResult> {
+                ::kiq::__private::Box::pin(async move {
+                    let Printer {} = __cx.job::<Printer>()?;
+                    let __out = ::kiq::__private::assert_send(render()).await;
+                    ::kiq::__private::finish(__out, ::kiq::__private::retry)
+                })
+            }
+            __run
+        })
+        .at(
+            ::core::concat!(::core::module_path!(), "::", "render"),
+            ::core::file!(),
+            ::core::line!(),
+        )
+        .params(&[]);
+}
+#[allow(deprecated)]
+const _: () = {
+    ::kiq::__private::register! {
+        < Printer as ::kiq::__private::Perform > ::DEF
+    }
+};

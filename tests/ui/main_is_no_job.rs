@@ -1,0 +1,4 @@
+#![allow(unused)]
+
+#[kiq::job]
+fn main() {}

@@ -1,0 +1,10 @@
+#![allow(unused)]
+
+struct Mailer;
+
+impl Mailer {
+    #[kiq::job]
+    async fn send(to: String) {}
+}
+
+fn main() {}
