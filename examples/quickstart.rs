@@ -12,7 +12,7 @@ use std::error::Error;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
@@ -65,15 +65,20 @@ mod jobs {
 
     impl Payments {
         fn charge(&self, order: u64, cents: u64) -> Result<(), PaymentsBusy> {
-            let mut tries = self.tries.lock().unwrap();
+            let mut tries = lock(&self.tries);
             let tries = tries.entry(order).or_default();
             *tries += 1;
             if *tries <= 2 {
                 return Err(PaymentsBusy);
             }
-            *self.taken.lock().unwrap() += cents;
+            *lock(&self.taken) += cents;
             Ok(())
         }
+    }
+
+    /// A job that panicked while it held the lock must not stop the others.
+    fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+        mutex.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Mail and labels that would go out.
@@ -82,11 +87,11 @@ mod jobs {
 
     impl Outbox {
         fn mail(&self, to: &str, text: &str) {
-            self.0.lock().unwrap().push(format!("mail to {to}: {text}"));
+            lock(&self.0).push(format!("mail to {to}: {text}"));
         }
 
         fn print(&self, label: &str) {
-            self.0.lock().unwrap().push(format!("label: {label}"));
+            lock(&self.0).push(format!("label: {label}"));
         }
     }
 }
@@ -165,12 +170,12 @@ async fn work(client: Client, forever: bool) -> Result<(), Box<dyn Error>> {
     let inspector = Inspector::new(&client);
     let mut report = Report::new(worker.events());
     if forever {
-        tokio::select! {
-            ended = worker.run() => ended?,
-            () = report.follow() => {}
-        }
+        let (ended, ()) = tokio::join!(worker.run(), report.follow());
+        ended?;
     } else {
         worker.run_until(report.until_settled(&inspector)).await?;
+        // The worker is gone; what it told at the end is still to be read.
+        report.follow().await;
     }
     report.bar.finish_and_clear();
     println!("{}", report.summary());

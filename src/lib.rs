@@ -4,7 +4,7 @@
 //! as Redis keeps the writes it acknowledged.
 //!
 //! # A job, from the call to its end
-//! ```
+//! ```standalone_crate
 //! use kiq::{Client, Data, Event, Worker};
 //!
 //! struct Mailer { from: &'static str }
@@ -211,8 +211,15 @@ pub use kiq_runtime::job::{
     JobContext, JobDef, JobOptions, JobResult, MissingState, Payload, PayloadError, Perform, Registry, RegistryError,
     Rejection, Retry, State,
 };
+#[cfg(feature = "logs")]
+pub use kiq_runtime::logs;
 #[doc(hidden)]
 pub use kiq_runtime::private as __private;
 pub use kiq_runtime::retry::Backoff;
 pub use kiq_runtime::worker::{BuildError, Capsule, Controls, QueueSpec, Worker, WorkerBuilder, WorkerError};
 pub use kiq_runtime::{Clock, Timestamp};
+
+/// The README's code must compile.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

@@ -2,6 +2,7 @@
 //!
 //! `parse` reads tokens, `model` decides what they mean and collects every mistake, `expand` writes the code, `fallback`
 //! stands in where a mistake leaves nothing to expand.
+#![warn(unreachable_pub)]
 
 mod duration;
 mod expand;

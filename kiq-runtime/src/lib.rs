@@ -1,4 +1,5 @@
 //! What kiq does at run time. Use the crate `kiq`; its front page is the manual.
+#![warn(unreachable_pub)]
 
 pub mod broker;
 pub mod client;
@@ -7,6 +8,8 @@ pub mod error;
 pub mod events;
 pub mod inspect;
 pub mod job;
+#[cfg(feature = "logs")]
+pub mod logs;
 #[doc(hidden)]
 pub mod private;
 mod random;

@@ -10,7 +10,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The events of a worker, and what has been seen of them.
 ///
 /// # Examples
-/// ```
+/// ```standalone_crate
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use kiq_testing::Events;

@@ -6,6 +6,7 @@
 //! | what a worker does, in memory | `kiq::Client::in_memory()`, and [`Events`] to wait for what happens |
 //! | what passes with time | `kiq::Clock::manual(…)`, given to a `MemoryBroker` and its client |
 //! | against a real Redis | [`RedisServer`]: one of the test's own |
+#![warn(unreachable_pub)]
 
 mod events;
 mod redis;

@@ -17,8 +17,9 @@ const WORKER_OF: &str = "KIQ_TEST_WORKER_OF";
 /// Says that it runs, and on its first run never ends.
 #[kiq::job]
 async fn stall_once(marker: String, cx: &JobContext) {
-    say(&format!("RUN {}", cx.jid()));
+    // The mark first: whoever hears of the run may kill this process at once.
     let is_first = std::fs::OpenOptions::new().write(true).create_new(true).open(&marker).is_ok();
+    say(&format!("RUN {}", cx.jid()));
     if is_first {
         std::future::pending::<()>().await;
     }

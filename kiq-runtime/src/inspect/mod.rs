@@ -39,7 +39,8 @@ impl Inspector {
         Inspector { broker: Arc::clone(client.broker()) }
     }
 
-    /// The totals. In Redis: one command a queue and a live process, and six more.
+    /// The totals, all of one instant. In Redis: one transaction of one command a queue and two a process, and eight more;
+    /// twice, as a rule, because the first finds out which queues and processes there are.
     ///
     /// # Errors
     /// When the store does not answer.

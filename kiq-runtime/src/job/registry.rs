@@ -31,15 +31,12 @@ impl Registry {
     /// # Errors
     /// When two jobs have one name.
     pub fn linked() -> Result<Self, RegistryError> {
+        // The linker's order means nothing: go by name and place, so that a message is the same at every start.
+        let mut jobs = linked();
+        jobs.sort_by_key(|job| (job.name, job.path, job.line));
         let mut registry = Registry::new();
-        #[cfg(feature = "inventory")]
-        {
-            // The linker's order means nothing: go by name and place, so that a message is the same at every start.
-            let mut jobs: Vec<JobDef> = inventory::iter::<Linked>.into_iter().map(|linked| linked.0).collect();
-            jobs.sort_by_key(|job| (job.name, job.path, job.line));
-            for job in jobs {
-                registry.insert(job)?;
-            }
+        for job in jobs {
+            registry.insert(job)?;
         }
         Ok(registry)
     }
@@ -86,6 +83,16 @@ impl Registry {
     pub fn is_empty(&self) -> bool {
         self.jobs.is_empty()
     }
+}
+
+#[cfg(feature = "inventory")]
+fn linked() -> Vec<JobDef> {
+    inventory::iter::<Linked>.into_iter().map(|linked| linked.0).collect()
+}
+
+#[cfg(not(feature = "inventory"))]
+fn linked() -> Vec<JobDef> {
+    Vec::new()
 }
 
 fn place(job: &JobDef) -> String {

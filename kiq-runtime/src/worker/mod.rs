@@ -46,7 +46,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// The part of a process that performs jobs.
 ///
 /// # Examples
-/// ```
+/// ```standalone_crate
 /// use kiq::{Client, Event, Worker};
 ///
 /// #[kiq::job]

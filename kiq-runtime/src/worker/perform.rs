@@ -58,7 +58,8 @@ pub(super) async fn perform(shared: &Shared, unit: &UnitOfWork) -> Ended {
         None => Err(Failure::new("kiq::UnknownJob", unknown(shared, job.class()))),
     };
     let elapsed = started.elapsed();
-    span.record("elapsed", elapsed.as_secs_f64());
+    // Seconds with three decimals, as Sidekiq logs them.
+    span.record("elapsed", elapsed.as_secs_f64().mul_add(1e3, 0.5).floor() / 1e3);
     Ended::Ran { job, retry: def.map(|def| def.options.retry), result, elapsed, span }
 }
 

@@ -24,7 +24,7 @@ pub(super) async fn settle(shared: &Shared, unit: &UnitOfWork, ended: Ended) {
         Ended::Ran { job, result: Ok(()), elapsed, span, .. } => {
             let settled = settle_for_sure(shared, unit, &Settlement::Done).await;
             let _in_span = span.enter();
-            tracing::debug!(elapsed = elapsed.as_secs_f64(), "done");
+            tracing::debug!("done");
             if settled == Settled::Stale {
                 tracing::warn!("done, but this process's lease had run out: the job may run again elsewhere");
             }
@@ -33,7 +33,7 @@ pub(super) async fn settle(shared: &Shared, unit: &UnitOfWork, ended: Ended) {
         Ended::Ran { job, retry, result: Err(failure), elapsed, span } => {
             let (next, trimmed) = settle_failure(shared, unit, &job, retry, &failure).await;
             let _in_span = span.enter();
-            log_failure(&failure, elapsed, next);
+            log_failure(&failure, next);
             if trimmed > 0 {
                 tracing::warn!(trimmed, "the dead set is full or has old jobs; that many left it for good");
             }
@@ -87,26 +87,25 @@ async fn settle_for_sure(shared: &Shared, unit: &UnitOfWork, end: &Settlement) -
     }
 }
 
-fn log_failure(failure: &Failure, elapsed: Duration, next: Next) {
-    let (class, message, elapsed) = (failure.class(), failure.message(), elapsed.as_secs_f64());
+fn log_failure(failure: &Failure, next: Next) {
+    let (class, message) = (failure.class(), failure.message());
     match next {
         Next::Dead => {
-            tracing::error!(error.class = class, error = message, elapsed, "failed for good; kept among the dead")
+            tracing::error!(error.class = class, error = message, "failed for good; kept among the dead")
         }
         Next::Discarded => {
-            tracing::warn!(error.class = class, error = message, elapsed, "failed; not to be retried or kept")
+            tracing::warn!(error.class = class, error = message, "failed; not to be retried or kept")
         }
         Next::Stale => tracing::warn!(
             error.class = class,
             error = message,
-            elapsed,
             "failed, but this process's lease had run out: the job may run again elsewhere"
         ),
         Next::Retry { at } if failure.disposition() == Disposition::Transient => {
-            tracing::info!(error.class = class, error = message, elapsed, retry_at = %at, "failed for now; will be retried");
+            tracing::info!(error.class = class, error = message, retry_at = %at, "failed for now; will be retried");
         }
         Next::Retry { at } => {
-            tracing::warn!(error.class = class, error = message, elapsed, retry_at = %at, "failed; will be retried");
+            tracing::warn!(error.class = class, error = message, retry_at = %at, "failed; will be retried");
         }
     }
 }

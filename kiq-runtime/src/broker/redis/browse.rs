@@ -13,72 +13,109 @@ impl RedisBroker {
     async fn queue_sizes(&self) -> Result<Vec<QueueSize>, LinkError> {
         let mut members = redis::cmd("SMEMBERS");
         members.arg(keys::QUEUES);
-        let answer = self.link.ask(members).await?;
-        let mut names = names(&answer);
-        names.sort_unstable();
+        let names = names(&self.link.ask(members).await?);
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
         let mut lengths = Pipeline::with_capacity(names.len());
         for name in &names {
             lengths.cmd("LLEN").arg(keys::queue(name));
-        }
-        if names.is_empty() {
-            return Ok(Vec::new());
         }
         let sizes = self.link.send(&lengths).await?;
         // A queue of the wrong type has no jobs, and must not hide the others.
         Ok(names.into_iter().zip(sizes).map(|(name, size)| QueueSize { name, size: reply::count(&size) }).collect())
     }
 
+    /// All totals of one instant, so that a job which moves meanwhile is counted once: a program that stops when nothing is
+    /// left must not miss one on its way from the retries to a queue.
+    ///
+    /// Which keys to count is itself in Redis, so they are looked up first, and again in the transaction; if a queue or a
+    /// process came in between, the count is repeated.
     async fn totals(&self) -> Result<Stats, LinkError> {
-        let mut questions = Pipeline::with_capacity(7);
-        questions.cmd("GET").arg(keys::PROCESSED);
-        questions.cmd("GET").arg(keys::FAILED);
+        let mut known = Census::default();
+        loop {
+            let (census, stats) = self.count(&known).await?;
+            if census.is_covered_by(&known) {
+                return Ok(stats);
+            }
+            known = census;
+        }
+    }
+
+    async fn count(&self, known: &Census) -> Result<(Census, Stats), LinkError> {
+        let mut questions = Pipeline::new();
+        questions.atomic();
+        for names in Census::KEYS {
+            questions.cmd("SMEMBERS").arg(names);
+        }
+        for counter in [keys::PROCESSED, keys::FAILED] {
+            questions.cmd("GET").arg(counter);
+        }
         for set in [keys::SCHEDULE, keys::RETRY, keys::DEAD] {
             questions.cmd("ZCARD").arg(set);
         }
-        questions.cmd("SMEMBERS").arg(keys::PROCESSES);
-        questions.cmd("SMEMBERS").arg(keys::OWNERS);
-        let answers = self.link.send(&questions).await?;
-        let [processed, failed, scheduled, retries, dead, processes, owners] = answers.as_slice() else {
+        for queue in &known.queues {
+            questions.cmd("LLEN").arg(keys::queue(queue));
+        }
+        // Sidekiq's readers remove the names of processes that have no record, but only now and then.
+        for process in &known.processes {
+            questions.cmd("HEXISTS").arg(keys::process(process)).arg("info");
+        }
+        for owner in &known.owners {
+            questions.cmd("HGETALL").arg(keys::index(owner));
+        }
+        let answers = self.link.transact(&questions).await?;
+        let [queues, processes, owners, processed, failed, scheduled, retries, dead, counts @ ..] = answers.as_slice()
+        else {
             return Err(self.link.surprised());
         };
-        let queues = self.queue_sizes().await?;
-        let (processes, in_flight) = self.census(&names(processes), &names(owners)).await?;
-        Ok(Stats {
-            processed: reply::int(processed).and_then(|count| u64::try_from(count).ok()).unwrap_or(0),
-            failed: reply::int(failed).and_then(|count| u64::try_from(count).ok()).unwrap_or(0),
-            enqueued: queues.iter().map(|queue| queue.size).sum(),
-            in_flight,
+        let census = Census { queues: names(queues), processes: names(processes), owners: names(owners) };
+        let (lengths, counts) = counts.split_at_checked(known.queues.len()).unwrap_or_default();
+        let (records, indexes) = counts.split_at_checked(known.processes.len()).unwrap_or_default();
+        let left = indexes
+            .iter()
+            .flat_map(reply::pairs)
+            .filter(|(field, _)| reply::bytes(field).is_some_and(|name| name.ends_with(keys::LEFT.as_bytes())));
+        let total = |counter| reply::int(counter).and_then(|count| u64::try_from(count).ok()).unwrap_or(0);
+        let stats = Stats {
+            processed: total(processed),
+            failed: total(failed),
+            enqueued: lengths.iter().map(reply::count).sum(),
+            in_flight: left.map(|(_, count)| reply::count(count)).sum(),
             scheduled: reply::count(scheduled),
             retries: reply::count(retries),
             dead: reply::count(dead),
-            processes,
-        })
-    }
-
-    /// How many of `processes` have a record (Sidekiq's readers remove the names of the others now and then), and how many
-    /// jobs all `owners` hold.
-    async fn census(&self, processes: &[String], owners: &[String]) -> Result<(usize, usize), LinkError> {
-        if processes.is_empty() && owners.is_empty() {
-            return Ok((0, 0));
-        }
-        let mut questions = Pipeline::with_capacity(processes.len() + owners.len());
-        for process in processes {
-            questions.cmd("HEXISTS").arg(keys::process(process)).arg("info");
-        }
-        for owner in owners {
-            questions.cmd("HGETALL").arg(keys::index(owner));
-        }
-        let answers = self.link.send(&questions).await?;
-        let (records, indexes) = answers.split_at_checked(processes.len()).unwrap_or_default();
-        let fields = indexes.iter().flat_map(reply::pairs);
-        let left =
-            fields.filter(|(field, _)| reply::bytes(field).is_some_and(|name| name.ends_with(keys::LEFT.as_bytes())));
-        Ok((records.iter().map(reply::count).sum(), left.map(|(_, count)| reply::count(count)).sum()))
+            processes: records.iter().map(reply::count).sum(),
+        };
+        Ok((census, stats))
     }
 }
 
+/// The names whose keys a count has to look at.
+#[derive(Debug, Default)]
+struct Census {
+    queues: Vec<String>,
+    processes: Vec<String>,
+    owners: Vec<String>,
+}
+
+impl Census {
+    const KEYS: [&str; 3] = [keys::QUEUES, keys::PROCESSES, keys::OWNERS];
+
+    /// Whether `known` has all of these names; it may have more, which count as nothing.
+    fn is_covered_by(&self, known: &Census) -> bool {
+        let covers = |known: &[String], names: &[String]| names.iter().all(|name| known.binary_search(name).is_ok());
+        covers(&known.queues, &self.queues)
+            && covers(&known.processes, &self.processes)
+            && covers(&known.owners, &self.owners)
+    }
+}
+
+/// The members of a set, in order.
 fn names(answer: &Value) -> Vec<String> {
-    reply::list(answer).iter().filter_map(text).collect()
+    let mut names: Vec<String> = reply::list(answer).iter().filter_map(text).collect();
+    names.sort_unstable();
+    names
 }
 
 impl Browse for RedisBroker {

@@ -96,12 +96,22 @@ impl Link {
                 }
                 Ok(answers)
             }
-            Err(error) => {
-                // A refusal of the server is an answer; everything else leaves open what it did.
-                let may_be_done = error.code().is_none();
-                self.drop_connection(&live);
-                Err(LinkError { error: self.explain(error), may_be_done })
-            }
+            Err(error) => Err(self.broken(&live, error)),
+        }
+    }
+
+    /// Sends the commands of an [`atomic`](Pipeline::atomic) pipeline, carried out as one, and answers one value each; an
+    /// error of the server is a value, too.
+    pub(super) async fn transact(&self, pipeline: &Pipeline) -> Result<Vec<Value>, LinkError> {
+        let mut live = self.connection().await.map_err(|error| LinkError { error, may_be_done: false })?;
+        // MULTI and one QUEUED for each command come before the answer of EXEC, which alone is of interest.
+        match live.connection.send_packed_commands(pipeline, pipeline.len() + 1, 1).await {
+            Ok(mut answers) => match answers.pop().map(|answer| self.checked(answer)) {
+                Some(Ok(Value::Array(answers))) => Ok(answers),
+                Some(Err(refused)) => Err(refused),
+                _ => Err(self.surprised()),
+            },
+            Err(error) => Err(self.broken(&live, error)),
         }
     }
 
@@ -113,6 +123,14 @@ impl Link {
             Some(answer) => self.checked(answer),
             None => Err(self.surprised()),
         }
+    }
+
+    /// A request that got no answers. The connection is not used again.
+    fn broken(&self, live: &Live, error: RedisError) -> LinkError {
+        // A refusal of the server is an answer; everything else leaves open what it did.
+        let may_be_done = error.code().is_none();
+        self.drop_connection(live);
+        LinkError { error: self.explain(error), may_be_done }
     }
 
     /// The value, unless it is the server's refusal.

@@ -1,0 +1,230 @@
+//! The import laws of ARCHITECTURE.md: which folder may name which. A violation is reported with file, line and law.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Inside `kiq-runtime/src`: a folder or file, what of `crate::` it may name beside itself, and why no more.
+const ROOMS: &[(&str, &[&str], &str)] = &[
+    ("clock", &[], "the ground floor: now, from the system or set by hand"),
+    ("random", &[], "the ground floor: dice"),
+    ("error", &["job"], "the ground floor: public errors"),
+    ("job", &["clock", "random", "error"], "what a job is: no I/O, so that it can be tested as arithmetic"),
+    ("retry", &["job", "clock"], "arithmetic only: the caller brings the time and the dice"),
+    ("broker", &["job", "clock", "random", "error"], "a store knows jobs but no client, worker or inspector"),
+    ("events", &["broker", "job", "clock"], "what happened, told to whoever listens"),
+    ("client", &["broker", "job", "clock", "error"], "a web app that only enqueues carries no worker"),
+    (
+        "inspect",
+        &["broker", "client", "job", "clock", "error"],
+        "looking works from any process, with no worker running",
+    ),
+    ("logs", &[], "for programs with no tracing set-up of their own; nothing of kiq depends on it"),
+    (
+        "worker",
+        &["broker", "client", "events", "job", "retry", "clock", "random", "error"],
+        "the hot path does not depend on reporting code",
+    ),
+    ("private", &["client", "job"], "what the macro's code calls"),
+];
+
+/// What a crate may name of the others.
+const CRATES: &[(&str, &[&str], &str)] = &[
+    ("kiq-macros/src", &[], "it writes paths into the user's crate and depends on nothing of ours"),
+    ("kiq-runtime/src", &[], "the runtime stands alone"),
+    (
+        "kiq-testing/src",
+        &["kiq_runtime"],
+        "it sees public items of the runtime; the facade depends on it for tests only",
+    ),
+    ("src", &["kiq_macros", "kiq_runtime"], "the facade re-exports and documents"),
+];
+
+const OURS: &[&str] = &["kiq_macros", "kiq_runtime", "kiq_testing", "kiq_web", "kiq_cli"];
+
+/// A word that may stand in some places only.
+struct Word {
+    is: fn(&str) -> bool,
+    allowed_in: &'static [&'static str],
+    law: &'static str,
+}
+
+const WORDS: &[Word] = &[
+    Word {
+        is: |line| has(line, "redis::") && !has(line, "self::redis::") && !line.contains("broker::redis"),
+        allowed_in: &["kiq-runtime/src/broker/redis/", "kiq-testing/src/"],
+        law: "only broker/redis/ names the redis crate: one place to check against Sidekiq's format",
+    },
+    Word {
+        is: |line| {
+            [
+                "\"queue:",
+                "\"queues\"",
+                "\"processes\"",
+                "\"schedule\"",
+                "\"stat:",
+                "\"kiq:b",
+                "\"kiq:i",
+                "\"kiq:l",
+                "\"kiq:o",
+            ]
+            .iter()
+            .any(|key| line.contains(key))
+        },
+        allowed_in: &[
+            "kiq-runtime/src/broker/redis/keys.rs",
+            "kiq-runtime/src/broker/redis/presence.rs",
+            "kiq-testing/src/",
+        ],
+        law: "Redis keys are named in broker/redis/keys.rs alone (presence.rs has fields of a record that are called alike)",
+    },
+    Word {
+        is: |line| has(line, "SystemTime::now") || has(line, "Utc::now") || has(line, "Timestamp::now"),
+        allowed_in: &["kiq-runtime/src/clock.rs"],
+        law: "clock.rs is the only clock of the workspace: tests set it by hand",
+    },
+];
+
+fn has(line: &str, word: &str) -> bool {
+    line.match_indices(word).any(|(at, _)| {
+        !line[..at].chars().next_back().is_some_and(|before| before.is_alphanumeric() || before == '_' || before == ':')
+    })
+}
+
+/// The workspace's folder.
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A line of code, where it stands.
+struct Line {
+    place: String,
+    number: usize,
+    text: String,
+}
+
+/// The code below a folder, without comments, documentation and unit tests.
+fn code(folder: &str) -> Vec<Line> {
+    let mut lines = Vec::new();
+    let mut folders = vec![root().join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())) {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                lines.extend(code_of(&path));
+            }
+        }
+    }
+    assert!(!lines.is_empty(), "no code below {folder}");
+    lines
+}
+
+fn code_of(path: &Path) -> Vec<Line> {
+    let place = path.strip_prefix(root()).unwrap().to_string_lossy().into_owned();
+    let text = fs::read_to_string(path).unwrap();
+    let lines = text.lines().enumerate().take_while(|(_, line)| line.trim() != "#[cfg(test)]");
+    let code = lines.filter(|(_, line)| !line.trim_start().starts_with("//"));
+    code.map(|(at, line)| Line { place: place.clone(), number: at + 1, text: line.to_owned() }).collect()
+}
+
+fn violation(line: &Line, law: &str) -> String {
+    format!("{}:{}: `{}` breaks the law: {law}", line.place, line.number, line.text.trim())
+}
+
+fn report(violations: Vec<String>) {
+    assert!(violations.is_empty(), "{} violations:\n{}", violations.len(), violations.join("\n"));
+}
+
+/// The room of a file of the runtime: `broker` for `broker/redis/mod.rs`, `client` for `client.rs`.
+fn room(place: &str) -> &str {
+    let inside = place.strip_prefix("kiq-runtime/src/").unwrap();
+    inside.split(['/', '.']).next().unwrap()
+}
+
+/// The names that follow `crate::` in a line.
+fn named(line: &str) -> impl Iterator<Item = &str> {
+    line.split("crate::").skip(1).filter_map(|rest| rest.split(|c: char| !c.is_alphanumeric() && c != '_').next())
+}
+
+#[test]
+fn inside_the_runtime_imports_go_down() {
+    let mut violations = Vec::new();
+    for line in code("kiq-runtime/src") {
+        let room = room(&line.place);
+        if room == "lib" {
+            continue;
+        }
+        let Some((_, may, law)) = ROOMS.iter().find(|(name, ..)| *name == room) else {
+            violations.push(violation(&line, "every folder and file has a row in tests/layers.rs"));
+            continue;
+        };
+        // `crate::__register` is where the compiler puts an exported macro.
+        let mut names = named(&line.text).filter(|name| *name != "__register" && !name.is_empty());
+        if names.any(|name| name != room && !may.contains(&name)) {
+            violations.push(violation(&line, &format!("{room} may name {may:?}: {law}")));
+        }
+    }
+    report(violations);
+}
+
+#[test]
+fn every_row_is_about_a_room_that_exists() {
+    let rooms: BTreeSet<String> = code("kiq-runtime/src").iter().map(|line| room(&line.place).to_owned()).collect();
+    for (name, ..) in ROOMS {
+        assert!(rooms.contains(*name), "{name} is gone; remove its row");
+    }
+}
+
+#[test]
+fn crates_name_only_those_below_them() {
+    let mut violations = Vec::new();
+    for (folder, may, law) in CRATES {
+        for line in code(folder) {
+            if OURS.iter().any(|other| has(&line.text, &format!("{other}::")) && !may.contains(other)) {
+                violations.push(violation(&line, law));
+            }
+        }
+    }
+    report(violations);
+}
+
+#[test]
+fn some_words_have_one_home() {
+    let mut violations = Vec::new();
+    for (folder, ..) in CRATES {
+        for line in code(folder) {
+            for word in WORDS {
+                if (word.is)(&line.text) && !word.allowed_in.iter().any(|place| line.place.starts_with(place)) {
+                    violations.push(violation(&line, word.law));
+                }
+            }
+        }
+    }
+    report(violations);
+}
+
+#[test]
+fn the_facade_defines_nothing() {
+    let defines = |line: &&Line| {
+        let text = line.text.trim_start();
+        let text = text.strip_prefix("pub ").unwrap_or(text);
+        ["fn ", "async fn ", "struct ", "enum ", "trait ", "impl ", "const ", "static ", "type ", "macro_rules!"]
+            .iter()
+            .any(|word| text.starts_with(word))
+    };
+    let lines = code("src");
+    report(lines.iter().filter(defines).map(|line| violation(line, "the facade re-exports and documents")).collect());
+}
+
+#[test]
+fn a_planted_violation_is_seen() {
+    let names: Vec<&str> = named("use crate::worker::Worker; fn f() -> crate::error::BrokerError {}").collect();
+    assert_eq!(names, ["worker", "error"]);
+    assert!((WORDS[0].is)("    let mut get = redis::cmd(\"GET\");"));
+    assert!(!(WORDS[0].is)("pub use self::redis::RedisBroker;"));
+    assert!((WORDS[1].is)("    .arg(\"queue:default\")"));
+    assert!((WORDS[2].is)("    let now = SystemTime::now();"));
+}
