@@ -405,6 +405,10 @@ impl Consumer for MemoryConsumer {
         Box::pin(async move { Ok(self.settle_now(unit, end)) })
     }
 
+    fn ack<'a>(&'a self, units: &'a [UnitOfWork]) -> BoxFuture<'a, Result<Vec<Settled>, BrokerError>> {
+        Box::pin(async move { Ok(units.iter().map(|unit| self.settle_now(unit, &Settlement::Done)).collect()) })
+    }
+
     fn give_back<'a>(&'a self, units: &'a [UnitOfWork]) -> BoxFuture<'a, Result<usize, BrokerError>> {
         Box::pin(async move { Ok(self.put_back_units(units)) })
     }

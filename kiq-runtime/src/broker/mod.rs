@@ -95,6 +95,15 @@ pub trait Consumer: Presence {
     /// When the store does not answer; the job is then still owned, or was settled.
     fn settle<'a>(&'a self, unit: &'a UnitOfWork, end: &'a Settlement) -> BoxFuture<'a, Result<Settled, BrokerError>>;
 
+    /// Ends this process's hold on jobs that succeeded, in one step with the counters. Answers for each of them, in order.
+    ///
+    /// After an error it must be repeated with the same jobs before it is called with others; what the first call did is
+    /// not done twice.
+    ///
+    /// # Errors
+    /// When the store does not answer; the jobs are then still owned, or were acknowledged.
+    fn ack<'a>(&'a self, units: &'a [UnitOfWork]) -> BoxFuture<'a, Result<Vec<Settled>, BrokerError>>;
+
     /// Puts jobs back where they will be taken next, oldest first, as if they had never been fetched. Those this process
     /// no longer owns are passed over. Answers how many went back.
     ///

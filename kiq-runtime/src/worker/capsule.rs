@@ -22,14 +22,15 @@ pub(super) struct Running {
 
 impl Running {
     pub(super) fn start(shared: &Arc<Shared>, capsule: &CapsuleInfo) -> Self {
-        let desk = Arc::new(Desk::new(capsule.concurrency));
+        let desk = Arc::new(Desk::new(capsule));
         let mut processors = JoinSet::new();
         for number in 0..capsule.concurrency {
             let tid = format!("{}-{number}", capsule.name).into();
             processors.spawn(Processor::new(Arc::clone(shared), Arc::clone(&desk), tid).run());
         }
         let mut fetcher = JoinSet::new();
-        fetcher.spawn(Fetcher::new(Arc::clone(shared), Arc::clone(&desk), QueueOrder::new(capsule)).run());
+        let order = QueueOrder::new(capsule);
+        fetcher.spawn(Fetcher::new(Arc::clone(shared), Arc::clone(&desk), order, capsule.concurrency).run());
         Running { desk, fetcher, processors }
     }
 

@@ -24,6 +24,9 @@ pub const DEFAULT_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(25);
 /// How long the store takes a process for alive after its last sign of life.
 pub const DEFAULT_LEASE: Duration = Duration::from_secs(15);
 
+/// Jobs that may be done without the store knowing yet: about half a millisecond's worth of the quickest jobs.
+pub const DEFAULT_MAX_UNACKED: usize = 256;
+
 /// How often the processes together look for due jobs: Sidekiq's `average_scheduled_poll_interval`.
 pub const DEFAULT_POLL_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -161,6 +164,7 @@ pub(crate) struct Tuning {
     pub(crate) poll_interval: Duration,
     pub(crate) backoff: Backoff,
     pub(crate) tag: String,
+    pub(crate) max_unacked: usize,
 }
 
 impl WorkerBuilder {
@@ -178,6 +182,7 @@ impl WorkerBuilder {
                 poll_interval: DEFAULT_POLL_INTERVAL,
                 backoff: Backoff::Sidekiq,
                 tag: String::new(),
+                max_unacked: DEFAULT_MAX_UNACKED,
             },
         }
     }
@@ -258,6 +263,16 @@ impl WorkerBuilder {
     /// The wait before a retry. Default: Sidekiq's formula.
     pub fn backoff(mut self, backoff: Backoff) -> Self {
         self.tuning.backoff = backoff;
+        self
+    }
+
+    /// How many jobs may be done without the store knowing yet. Default: 256; they are told within a millisecond or two.
+    ///
+    /// The ends of jobs are told to the store many at a time, which makes quick jobs several times quicker. If the process
+    /// dies in between, these jobs run again: at most this many, and those that were running. With 0 a processor waits until
+    /// the store knows before it takes the next job.
+    pub fn max_unacked(mut self, jobs: usize) -> Self {
+        self.tuning.max_unacked = jobs;
         self
     }
 

@@ -6,6 +6,7 @@
 
 pub mod config;
 
+mod acks;
 mod capsule;
 mod desk;
 mod fetcher;
@@ -13,6 +14,7 @@ mod heartbeat;
 mod order;
 mod perform;
 mod poller;
+mod prefetch;
 mod processor;
 mod reclaimer;
 mod settle;
@@ -27,6 +29,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use crate::broker::{Broker, CapsuleInfo, Consumer, Identity, ProcessInfo, Signal};
 use crate::client::Client;
@@ -37,6 +40,7 @@ use crate::job::{Registry, State};
 
 pub use config::{BuildError, Capsule, QueueSpec, WorkerBuilder};
 
+use acks::Acks;
 use config::Tuning;
 use work::WorkTable;
 
@@ -91,6 +95,7 @@ struct Shared {
     events: Events,
     controls: Controls,
     work: WorkTable,
+    acks: Acks,
     info: Arc<ProcessInfo>,
     /// Counts the heartbeats that the store confirmed.
     beats: watch::Sender<u64>,
@@ -247,6 +252,7 @@ impl Worker {
             capsules: self.capsules.clone(),
             embedded,
         };
+        let max_unacked = self.tuning.max_unacked;
         let shared = Arc::new(Shared {
             consumer: broker.attach(identity),
             broker,
@@ -257,13 +263,19 @@ impl Worker {
             events: self.events,
             controls: self.controls,
             work: WorkTable::default(),
+            acks: Acks::new(max_unacked),
             info: Arc::new(info),
             beats: watch::channel(0).0,
         });
         let duties = heartbeat::start_duties(&shared).map_err(WorkerError::Thread)?;
+        let mut acks = JoinSet::new();
+        acks.spawn({
+            let shared = Arc::clone(&shared);
+            async move { shared.acks.run(&shared).await }
+        });
         let capsules: Vec<_> = self.capsules.iter().map(|capsule| capsule::Running::start(&shared, capsule)).collect();
         shared.events.tell(|| Event::Ready);
-        shutdown::when_told(&shared, capsules, duties).await;
+        shutdown::when_told(&shared, capsules, acks, duties).await;
         Ok(())
     }
 
@@ -303,6 +315,9 @@ impl Worker {
             let mode = capsule.mode.as_str();
             tracing::info!(capsule = capsule.name, concurrency = capsule.concurrency, mode, queues = queues.join(" "));
         }
+        let running: usize = self.capsules.iter().map(|capsule| capsule.concurrency).sum();
+        let max_unacked = self.tuning.max_unacked;
+        tracing::info!(max_unacked, "if this process dies, at most {} jobs run again", running + max_unacked);
         let served = |queue: &str| self.capsules.iter().any(|c| c.queues.iter().any(|(name, _)| name == queue));
         for job in self.registry.iter().filter(|job| !served(job.options.queue)) {
             tracing::warn!(

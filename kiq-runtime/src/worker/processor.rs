@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use crate::broker::UnitOfWork;
-
 use super::Shared;
 use super::desk::Desk;
 use super::{perform, settle};
@@ -25,16 +23,15 @@ impl Processor {
         while let Some(unit) = self.desk.next().await {
             // No await between taking the job and writing it down: whatever ends this task finds it in the table.
             self.shared.work.begin(&self.tid, unit.clone(), self.shared.clock.now());
-            self.process(&unit).await;
+            let ended = perform::perform(&self.shared, &unit).await;
+            let ack = settle::settle(&self.shared, unit, ended).await;
+            // No await between the end of a success and this: it must not be given back as unfinished.
             self.shared.work.end(&self.tid);
-            self.desk.processor_is_free();
+            if let Some(number) = ack {
+                self.shared.acks.room_after(number).await;
+            }
             // A stream of jobs that never wait would keep the fetcher and the timers from running.
             tokio::task::coop::consume_budget().await;
         }
-    }
-
-    async fn process(&self, unit: &UnitOfWork) {
-        let ended = perform::perform(&self.shared, unit).await;
-        settle::settle(&self.shared, unit, ended).await;
     }
 }

@@ -1,6 +1,6 @@
 //! How a run ended → what becomes of the job, in one atomic step of the store.
 //!
-//! This and `shutdown.rs` are the only places where a job leaves the hands of this process.
+//! This, `acks.rs` and `shutdown.rs` are the only places where a job leaves the hands of this process.
 
 use std::time::Duration;
 
@@ -10,28 +10,25 @@ use crate::job::{Disposition, Failure, JobContext, Retry};
 use crate::random;
 use crate::retry::{self, Verdict};
 
+use super::acks::Success;
 use super::perform::Ended;
 use super::{LONGEST_PAUSE, Shared};
 
-pub(super) async fn settle(shared: &Shared, unit: &UnitOfWork, ended: Ended) {
+/// Records the end of a run. A success is only noted, to be told to the store with others; its number is answered.
+pub(super) async fn settle(shared: &Shared, unit: UnitOfWork, ended: Ended) -> Option<u64> {
     match ended {
         Ended::NotAJob(error) => {
             let end = Settlement::NotAJob { at: shared.clock.now() };
-            settle_for_sure(shared, unit, &end).await;
+            settle_for_sure(shared, &unit, &end).await;
             tracing::warn!(queue = &*unit.queue, %error, "not a job; moved to the dead set as it is");
             shared.events.tell(|| Event::NotAJob { queue: unit.queue.clone(), reason: error.to_string() });
         }
         Ended::Ran { job, result: Ok(()), elapsed, span, .. } => {
-            let settled = settle_for_sure(shared, unit, &Settlement::Done).await;
-            let _in_span = span.enter();
-            tracing::debug!("done");
-            if settled == Settled::Stale {
-                tracing::warn!("done, but this process's lease had run out: the job may run again elsewhere");
-            }
-            shared.events.tell(|| Event::Done { job, elapsed });
+            span.in_scope(|| tracing::debug!("done"));
+            return Some(shared.acks.add(Success { unit, job, elapsed }));
         }
         Ended::Ran { job, retry, result: Err(failure), elapsed, span } => {
-            let (next, trimmed) = settle_failure(shared, unit, &job, retry, &failure).await;
+            let (next, trimmed) = settle_failure(shared, &unit, &job, retry, &failure).await;
             let _in_span = span.enter();
             log_failure(&failure, next);
             if trimmed > 0 {
@@ -41,6 +38,7 @@ pub(super) async fn settle(shared: &Shared, unit: &UnitOfWork, ended: Ended) {
             shared.events.tell(|| Event::Failed { job, elapsed, error, next });
         }
     }
+    None
 }
 
 async fn settle_failure(

@@ -6,9 +6,13 @@
 //! 3. what still runs is dropped where it awaits, and only then given back, so that it does not run in two places. (Sidekiq
 //!    pushes back first because its crash would lose the job in between. Here a crash in between is any crash: the lease
 //!    brings the job back.) A blocking job cannot be dropped: it is given back and may run twice;
-//! 4. the duties end, and the process signs off.
+//! 4. the store is told of the last successes;
+//! 5. the duties end, and the process signs off.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
 
 use crate::events::Event;
 
@@ -16,7 +20,10 @@ use super::capsule::Running;
 use super::heartbeat::Duties;
 use super::{Phase, Shared};
 
-pub(super) async fn when_told(shared: &Arc<Shared>, mut capsules: Vec<Running>, duties: Duties) {
+/// How long the store may take to hear of the last successes.
+const LAST_ACKS: Duration = Duration::from_secs(3);
+
+pub(super) async fn when_told(shared: &Arc<Shared>, mut capsules: Vec<Running>, mut acks: JoinSet<()>, duties: Duties) {
     shared.controls.reached(Phase::Quiet).await;
     for capsule in &mut capsules {
         capsule.fetched_last().await;
@@ -39,6 +46,11 @@ pub(super) async fn when_told(shared: &Arc<Shared>, mut capsules: Vec<Running>, 
     left.extend(shared.work.clear());
     if !left.is_empty() {
         give_back(shared, &left).await;
+    }
+    shared.acks.close();
+    if tokio::time::timeout(LAST_ACKS, acks.join_next()).await.is_err() {
+        tracing::error!("the store does not hear of the last successful jobs; they run again when the lease runs out");
+        acks.abort_all();
     }
     duties.stop().await;
     if let Err(error) = shared.consumer.leave().await {

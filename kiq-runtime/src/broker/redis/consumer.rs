@@ -1,8 +1,8 @@
 //! One worker process's hold on its jobs: fetch, settle, give back, reclaim.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use redis::{Pipeline, Value};
@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::error::BrokerError;
 use crate::job::BoxFuture;
 
+use super::held::Held;
 use super::link::{Link, LinkError, Target};
 use super::wake::Wake;
 use super::{Faults, keys, reply, scripts, text};
@@ -35,68 +36,11 @@ pub(super) struct RedisConsumer {
     wake: Wake,
     held: Held,
     next_batch: AtomicU64,
+    /// The number of the next acknowledgement; stays the same until it is known to be carried out.
+    next_ack: AtomicU64,
     faults: Faults,
     /// The last heartbeat's round trip, in microseconds.
     pub(super) round_trip: AtomicU64,
-}
-
-/// The batches this process knows of, with the positions of the jobs it has not settled yet; `None` while the answer of
-/// the fetch is under way.
-///
-/// A batch that the index of this process lists and that is not here was handed out and its answer lost: it goes back to
-/// its queue. That is what makes a fetch safe to drop. Positions and no count, because a settlement may be repeated, and a
-/// batch that is forgotten too early would run again.
-#[derive(Debug, Default)]
-struct Held(Mutex<HashMap<Arc<str>, Option<HashSet<usize>>>>);
-
-impl Held {
-    fn batches(&self) -> MutexGuard<'_, HashMap<Arc<str>, Option<HashSet<usize>>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Knows of two batches that a fetch is about to ask for; forgets them when the answer is dropped.
-    fn expect(&self, ids: [Arc<str>; BATCHES]) -> Expected<'_> {
-        self.batches().extend(ids.iter().cloned().map(|id| (id, None)));
-        Expected { held: self, ids }
-    }
-
-    fn contains(&self, id: &str) -> bool {
-        self.batches().contains_key(id)
-    }
-
-    /// A job is no longer this process's affair.
-    fn let_go(&self, slot: &Slot) {
-        let mut batches = self.batches();
-        if let Some(Some(left)) = batches.get_mut(&slot.batch) {
-            left.remove(&slot.index);
-            if left.is_empty() {
-                batches.remove(&slot.batch);
-            }
-        }
-    }
-}
-
-/// Batches that were asked for.
-struct Expected<'a> {
-    held: &'a Held,
-    ids: [Arc<str>; BATCHES],
-}
-
-impl Expected<'_> {
-    /// The answer came.
-    fn arrived(self, units: &[UnitOfWork]) {
-        let mut batches = self.held.batches();
-        for unit in units {
-            batches.entry(Arc::clone(&unit.slot.batch)).or_default().get_or_insert_default().insert(unit.slot.index);
-        }
-    }
-}
-
-impl Drop for Expected<'_> {
-    fn drop(&mut self) {
-        // Those that arrived have positions by now.
-        self.held.batches().retain(|id, left| left.is_some() || !self.ids.contains(id));
-    }
 }
 
 impl RedisConsumer {
@@ -109,6 +53,7 @@ impl RedisConsumer {
             wake: Wake::new(target),
             held: Held::default(),
             next_batch: AtomicU64::new(0),
+            next_ack: AtomicU64::new(1),
             faults: Faults::default(),
             round_trip: AtomicU64::new(0),
         }
@@ -141,13 +86,14 @@ impl RedisConsumer {
         let mut next = || answers.next().unwrap_or_else(|| Err(self.link.surprised()));
         let notes = next()?;
         let contents = [next()?, next()?];
-        let units = self.read_notes(&notes, &contents);
-        expected.arrived(&units);
+        let (batches, units) = self.read_notes(&notes, &contents);
+        expected.arrived(batches);
         Ok(units)
     }
 
-    fn read_notes(&self, notes: &Value, contents: &[Value]) -> Vec<UnitOfWork> {
-        let mut units = Vec::new();
+    /// The batches a fetch made, with their sizes, and the jobs in them.
+    fn read_notes(&self, notes: &Value, contents: &[Value]) -> (Vec<(Arc<str>, usize)>, Vec<UnitOfWork>) {
+        let (mut batches, mut units) = (Vec::with_capacity(BATCHES), Vec::new());
         let mut contents = contents.iter();
         let mut notes = reply::list(notes).iter().map(|note| text(note).unwrap_or_default());
         while let Some(note) = notes.next() {
@@ -159,14 +105,49 @@ impl RedisConsumer {
             let (id, queue, _) = (notes.next(), notes.next(), notes.next());
             let (batch, queue): (Arc<str>, Arc<str>) =
                 (id.unwrap_or_default().into(), queue.unwrap_or_default().into());
-            let jobs = contents.next().map(reply::list).unwrap_or_default().iter().filter_map(reply::bytes);
-            units.extend(jobs.enumerate().map(|(index, payload)| UnitOfWork {
+            let jobs = contents.next().map(reply::list).unwrap_or_default();
+            units.reserve(jobs.len());
+            let payloads = jobs.iter().enumerate().filter_map(|(at, job)| Some((jobs.len() - at, reply::bytes(job)?)));
+            units.extend(payloads.map(|(index, payload)| UnitOfWork {
                 queue: Arc::clone(&queue),
                 payload: payload.into(),
                 slot: Slot { batch: Arc::clone(&batch), index },
             }));
+            batches.push((batch, jobs.len()));
         }
-        units
+        (batches, units)
+    }
+
+    /// Acknowledges jobs that succeeded. Answers for each whether it was still this process's.
+    async fn acknowledge(&self, units: &[UnitOfWork]) -> Result<Vec<Settled>, LinkError> {
+        let shares = self.held.shares(units);
+        let date = self.clock.now().utc_date();
+        let mut script_keys =
+            vec![keys::index(self.me()), keys::PROCESSED.to_owned(), keys::on_day(keys::PROCESSED, &date)];
+        script_keys.extend(shares.iter().map(|share| keys::batch(self.me(), &share.batch)));
+        let number = self.next_ack.load(Ordering::Relaxed);
+        let mut call = scripts::ack(&script_keys).arg(number).arg(keys::TOMBSTONE).arg(DAY_TTL);
+        for share in &shares {
+            call = call.arg(&*share.batch).arg(share.jobs).arg(share.keep).arg(share.among_kept.len());
+            for position in &share.among_kept {
+                call = call.arg(from_end(*position));
+            }
+        }
+        let answer = call.send(&self.link, &[]).await?.pop().ok_or_else(|| self.link.surprised())?;
+        let answer = self.link.checked(answer)?;
+        self.next_ack.store(number + 1, Ordering::Relaxed);
+        self.held.acknowledged(units, &shares);
+        let held = reply::list(&answer);
+        let gone: Vec<&Arc<str>> = shares
+            .iter()
+            .zip(held)
+            .filter_map(|(share, held)| (reply::int(held) == Some(0)).then_some(&share.batch))
+            .collect();
+        let settled = |unit: &UnitOfWork| match gone.contains(&&unit.slot.batch) {
+            true => Settled::Stale,
+            false => Settled::Applied { trimmed: 0 },
+        };
+        Ok(units.iter().map(settled).collect())
     }
 
     async fn end(&self, slot: &Slot, end: &Settlement) -> Result<Settled, LinkError> {
@@ -188,7 +169,8 @@ impl RedisConsumer {
             keys::FAILED.to_owned(),
             keys::on_day(keys::FAILED, &date),
         ];
-        let call = scripts::settle(&script_keys).arg(&*slot.batch).arg(slot.index).arg(keys::TOMBSTONE).arg(kind);
+        let call =
+            scripts::settle(&script_keys).arg(&*slot.batch).arg(from_end(slot.index)).arg(keys::TOMBSTONE).arg(kind);
         let call = call.arg(at.to_score()).arg(payload);
         let call = call.arg((now - DEAD_SET_AGE).to_score()).arg(DEAD_SET_LIMIT).arg(DAY_TTL);
         let answer = self.number(call).await?;
@@ -204,13 +186,13 @@ impl RedisConsumer {
         }
         let mut back = 0;
         for mut units in batches.into_values().rev() {
-            units.sort_by_key(|unit| std::cmp::Reverse(unit.slot.index));
+            units.sort_by_key(|unit| unit.slot.index);
             let Some(UnitOfWork { queue, slot: Slot { batch, .. }, .. }) = units.first() else { continue };
             let script_keys =
                 [keys::batch(self.me(), batch), keys::index(self.me()), keys::QUEUES.to_owned(), keys::queue(queue)];
             let mut call = scripts::give_back(&script_keys).arg(&**batch).arg(&**queue).arg(keys::TOMBSTONE);
             for unit in &units {
-                call = call.arg(unit.slot.index);
+                call = call.arg(from_end(unit.slot.index));
             }
             back += usize::try_from(self.number(call).await?).unwrap_or(0);
             units.iter().for_each(|unit| self.held.let_go(&unit.slot));
@@ -268,7 +250,7 @@ impl RedisConsumer {
         all.arg(keys::index(owner));
         let answer = self.link.ask(all).await?;
         let fields = reply::pairs(&answer).into_iter().filter_map(|(field, value)| Some((text(field)?, text(value)?)));
-        let mut batches: Vec<_> = fields.filter(|(field, _)| !field.ends_with(keys::LEFT)).collect();
+        let mut batches: Vec<_> = fields.filter(|(field, _)| !field.contains('/')).collect();
         batches.sort_by_key(|(id, _)| std::cmp::Reverse(id.parse::<u64>().unwrap_or(0)));
         Ok(batches)
     }
@@ -313,6 +295,11 @@ impl RedisConsumer {
     }
 }
 
+/// A position counted from the end (1 is the last), as Redis takes it.
+fn from_end(position: usize) -> i64 {
+    i64::try_from(position).map_or(i64::MIN, |position| -position)
+}
+
 impl Consumer for RedisConsumer {
     fn fetch<'a>(&'a self, queues: &'a [String], want: usize) -> BoxFuture<'a, Result<Vec<UnitOfWork>, BrokerError>> {
         Box::pin(async move { Ok(self.take(queues, want).await?) })
@@ -324,6 +311,10 @@ impl Consumer for RedisConsumer {
 
     fn settle<'a>(&'a self, unit: &'a UnitOfWork, end: &'a Settlement) -> BoxFuture<'a, Result<Settled, BrokerError>> {
         Box::pin(async move { Ok(self.end(&unit.slot, end).await?) })
+    }
+
+    fn ack<'a>(&'a self, units: &'a [UnitOfWork]) -> BoxFuture<'a, Result<Vec<Settled>, BrokerError>> {
+        Box::pin(async move { Ok(self.acknowledge(units).await?) })
     }
 
     fn give_back<'a>(&'a self, units: &'a [UnitOfWork]) -> BoxFuture<'a, Result<usize, BrokerError>> {

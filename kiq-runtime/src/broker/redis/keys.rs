@@ -59,7 +59,8 @@ pub(super) fn lease(identity: &str) -> String {
     format!("kiq:lease:{identity}")
 }
 
-/// Hash, batch id → queue and `ID/left` → unsettled jobs: what a process owns. Written by fetching and settling.
+/// Hash, batch id → queue and `ID/left` → unsettled jobs: what a process owns; `/acked`: the number of its last
+/// acknowledgement. Written by fetching and settling.
 pub(super) fn index(identity: &str) -> String {
     format!("kiq:idx:{identity}")
 }
@@ -67,7 +68,8 @@ pub(super) fn index(identity: &str) -> String {
 /// What the fields of an index that count unsettled jobs end in.
 pub(super) const LEFT: &str = "/left";
 
-/// List: one batch of one queue, the oldest job first; settled ones are overwritten with [`TOMBSTONE`]. Written by
+/// List: one batch of one queue, the oldest job first; settled ones are trimmed off the head, or overwritten with
+/// [`TOMBSTONE`]. Written by
 /// fetching and settling.
 pub(super) fn batch(identity: &str, id: &str) -> String {
     format!("kiq:b:{identity}:{id}")

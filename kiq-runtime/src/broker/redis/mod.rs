@@ -6,6 +6,7 @@ mod address;
 mod browse;
 mod check;
 mod consumer;
+mod held;
 mod keys;
 mod link;
 mod presence;

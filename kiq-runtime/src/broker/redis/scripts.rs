@@ -25,6 +25,7 @@ macro_rules! scripts {
 }
 
 scripts! {
+    ack = "lua/ack.lua";
     beat = "lua/beat.lua";
     fetch = "lua/fetch.lua";
     settle = "lua/settle.lua";

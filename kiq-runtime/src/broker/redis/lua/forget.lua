@@ -7,7 +7,12 @@
 --
 -- Atomic because an owner that comes back to life between the look and the removal could fetch without being findable. Its
 -- next heartbeat would write everything again.
-if redis.call('EXISTS', KEYS[1]) == 1 or redis.call('HLEN', KEYS[2]) > 0 then
+if redis.call('EXISTS', KEYS[1]) == 1 then
+  return 0
+end
+-- The number of the last acknowledgement is nothing owned.
+redis.call('HDEL', KEYS[2], '/acked')
+if redis.call('HLEN', KEYS[2]) > 0 then
   return 0
 end
 redis.call('SREM', KEYS[3], ARGV[1])

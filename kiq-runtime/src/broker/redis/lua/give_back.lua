@@ -2,7 +2,8 @@
 -- Puts jobs of one batch back to the tail of their queue, where the next ones are taken.
 --
 -- KEYS  1 batch  2 index  3 'queues'  4 the queue
--- ARGV  1 batch id  2 name of the queue  3 tombstone  4.. positions in the batch, the newest job first
+-- ARGV  1 batch id  2 name of the queue  3 tombstone  4.. positions in the batch, counted back from its end, the
+--       newest job first
 -- Returns how many went back; those settled or taken over meanwhile do not.
 --
 -- Atomic because a job must be either in its batch or in its queue. The exact bytes go back.

@@ -3,7 +3,7 @@
 --
 -- KEYS  1 batch  2 index  3 where the job goes: 'retry' or 'dead'  4, 5 'stat:processed' and of the day
 --       6, 7 'stat:failed' and of the day
--- ARGV  1 batch id  2 position in the batch  3 tombstone
+-- ARGV  1 batch id  2 position in the batch, counted back from its end  3 tombstone
 --       4 what becomes of it: 'done', 'retry', 'dead', 'discarded', or 'bad' (no job: dead as it is, and not counted)
 --       5 score  6 payload  7 scores of the dead up to this one are too old  8 how many dead to keep  9 seconds to keep a
 --       day's counters

@@ -1,0 +1,220 @@
+//! What this process holds: its batches, and which of their jobs it has not settled yet.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::broker::{Slot, UnitOfWork};
+
+/// The batches this process knows of; `None` while the answer of the fetch is under way.
+///
+/// A batch that the index of this process lists and that is not here was handed out and its answer lost: it goes back to
+/// its queue. That is what makes a fetch safe to drop. Positions and no count, because a settlement may be repeated, and a
+/// batch that is forgotten too early would run again.
+#[derive(Debug, Default)]
+pub(super) struct Held(Mutex<HashMap<Arc<str>, Option<Batch>>>);
+
+/// More entries than a list can have.
+const MOST: usize = u32::MAX as usize;
+
+/// Which positions of a batch are still to be settled. Positions count from the end, 1 is the last: they stay the same while
+/// acknowledged jobs are trimmed off the head.
+#[derive(Debug)]
+struct Batch {
+    /// By position from the end, less one.
+    is_open: Vec<bool>,
+    open: usize,
+    /// How many entries the batch still has in Redis.
+    kept: usize,
+}
+
+/// The jobs of one batch that are to be acknowledged together.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Share {
+    pub(super) batch: Arc<str>,
+    pub(super) jobs: usize,
+    /// How many entries the batch keeps: all before them are settled with this.
+    pub(super) keep: usize,
+    /// Which of those kept are settled, counted from the end.
+    pub(super) among_kept: Vec<usize>,
+}
+
+impl Batch {
+    /// Of `len` jobs, all to be settled.
+    fn new(len: usize) -> Self {
+        Batch { is_open: vec![true; len], open: len, kept: len }
+    }
+
+    fn close(&mut self, position: usize) {
+        if let Some(is_open @ true) = self.is_open.get_mut(position.wrapping_sub(1)) {
+            *is_open = false;
+            self.open -= 1;
+        }
+    }
+
+    fn is_open(&self, position: usize) -> bool {
+        self.is_open.get(position.wrapping_sub(1)).copied().unwrap_or(false)
+    }
+}
+
+impl Held {
+    fn batches(&self) -> MutexGuard<'_, HashMap<Arc<str>, Option<Batch>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Knows of batches that a fetch is about to ask for; forgets them when the answer is dropped.
+    pub(super) fn expect<const N: usize>(&self, ids: [Arc<str>; N]) -> Expected<'_, N> {
+        self.batches().extend(ids.iter().cloned().map(|id| (id, None)));
+        Expected { held: self, ids }
+    }
+
+    pub(super) fn contains(&self, id: &str) -> bool {
+        self.batches().contains_key(id)
+    }
+
+    /// A job is no longer this process's affair.
+    pub(super) fn let_go(&self, slot: &Slot) {
+        let mut batches = self.batches();
+        if let Some(Some(batch)) = batches.get_mut(&slot.batch) {
+            batch.close(slot.index);
+            if batch.open == 0 {
+                batches.remove(&slot.batch);
+            }
+        }
+    }
+
+    /// How to acknowledge these jobs: batch by batch, by trimming the head as far as all of it is settled, and one by one
+    /// beyond that. Changes nothing yet; [`acknowledged`](Held::acknowledged) does when it is done.
+    pub(super) fn shares(&self, units: &[UnitOfWork]) -> Vec<Share> {
+        let mut positions: Vec<(Arc<str>, Vec<usize>)> = Vec::new();
+        for unit in units {
+            match positions.iter_mut().rev().find(|(batch, _)| *batch == unit.slot.batch) {
+                Some((_, positions)) => positions.push(unit.slot.index),
+                None => positions.push((Arc::clone(&unit.slot.batch), vec![unit.slot.index])),
+            }
+        }
+        let batches = self.batches();
+        let shares = positions.into_iter().map(|(id, positions)| {
+            let batch = batches.get(&id).and_then(Option::as_ref);
+            share(id, batch, positions)
+        });
+        shares.collect()
+    }
+
+    /// The store has carried out `shares` of these jobs.
+    pub(super) fn acknowledged(&self, units: &[UnitOfWork], shares: &[Share]) {
+        let mut batches = self.batches();
+        for unit in units {
+            if let Some(Some(batch)) = batches.get_mut(&unit.slot.batch) {
+                batch.close(unit.slot.index);
+            }
+        }
+        for share in shares {
+            if let Some(Some(batch)) = batches.get_mut(&share.batch) {
+                batch.kept = share.keep;
+                if batch.open == 0 {
+                    batches.remove(&share.batch);
+                }
+            }
+        }
+    }
+}
+
+fn share(id: Arc<str>, batch: Option<&Batch>, mut positions: Vec<usize>) -> Share {
+    let jobs = positions.len();
+    let Some(batch) = batch else {
+        // Not known here: taken over by others, as a rule. Trims nothing, whatever is there.
+        return Share { batch: id, jobs, keep: MOST, among_kept: positions };
+    };
+    // From the head, which is the largest position, down.
+    positions.sort_unstable_by(|a, b| b.cmp(a));
+    let mut settled = positions.iter().copied().peekable();
+    let mut keep = batch.kept;
+    while keep > 0 {
+        if settled.peek() == Some(&keep) {
+            settled.next();
+        } else if batch.is_open(keep) {
+            break;
+        }
+        keep -= 1;
+    }
+    let among_kept = settled.filter(|position| *position <= keep).collect();
+    Share { batch: id, jobs, keep, among_kept }
+}
+
+/// Batches that were asked for.
+pub(super) struct Expected<'a, const N: usize> {
+    held: &'a Held,
+    ids: [Arc<str>; N],
+}
+
+impl<const N: usize> Expected<'_, N> {
+    /// The answer came: so many jobs in each of these batches.
+    pub(super) fn arrived(self, batches: impl IntoIterator<Item = (Arc<str>, usize)>) {
+        let arrived = batches.into_iter().filter(|(_, len)| *len > 0).map(|(id, len)| (id, Some(Batch::new(len))));
+        self.held.batches().extend(arrived);
+    }
+}
+
+impl<const N: usize> Drop for Expected<'_, N> {
+    fn drop(&mut self) {
+        // Those that arrived have positions by now.
+        self.held.batches().retain(|id, batch| batch.is_some() || !self.ids.contains(id));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(len: usize) -> Held {
+        let held = Held::default();
+        let expected = held.expect([Arc::from("a")]);
+        expected.arrived([(Arc::from("a"), len)]);
+        held
+    }
+
+    /// Jobs of the batch by their place from the head, from 0.
+    fn units(len: usize, places: &[usize]) -> Vec<UnitOfWork> {
+        let unit = |place: &usize| UnitOfWork {
+            queue: "q".into(),
+            payload: Arc::from(&b"{}"[..]),
+            slot: Slot { batch: "a".into(), index: len - place },
+        };
+        places.iter().map(unit).collect()
+    }
+
+    fn shares_of(held: &Held, units: &[UnitOfWork]) -> (usize, usize, Vec<usize>) {
+        let shares = held.shares(units);
+        let share = &shares[0];
+        let told = (share.jobs, share.keep, share.among_kept.clone());
+        held.acknowledged(units, &shares);
+        told
+    }
+
+    #[test]
+    fn what_is_settled_from_the_head_on_is_trimmed_and_the_rest_marked() {
+        let held = of(5);
+        assert_eq!(shares_of(&held, &units(5, &[1, 0])), (2, 3, vec![]));
+        assert_eq!(shares_of(&held, &units(5, &[3])), (1, 3, vec![2]));
+        assert_eq!(shares_of(&held, &units(5, &[2])), (1, 1, vec![]));
+        assert!(held.contains("a"));
+        assert_eq!(shares_of(&held, &units(5, &[4])), (1, 0, vec![]));
+        assert!(!held.contains("a"));
+    }
+
+    #[test]
+    fn a_job_that_was_settled_by_itself_is_trimmed_along() {
+        let held = of(3);
+        held.let_go(&units(3, &[0])[0].slot);
+        assert_eq!(shares_of(&held, &units(3, &[1])), (1, 1, vec![]));
+        held.let_go(&units(3, &[2])[0].slot);
+        assert!(!held.contains("a"));
+    }
+
+    #[test]
+    fn an_answer_that_is_dropped_is_forgotten() {
+        let held = Held::default();
+        drop(held.expect([Arc::from("a"), Arc::from("b")]));
+        assert!(!held.contains("a"));
+    }
+}

@@ -1,0 +1,175 @@
+//! Tells the store of jobs that succeeded, many at a time: what ends while one telling is under way goes into the next.
+//!
+//! A group commit, as databases have it. Its price is counted: a process that dies may have performed jobs that the store
+//! does not know of, and those run again. Their number is bounded by `max_unacked` (and the jobs that were running): a
+//! processor that would go beyond it waits.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, watch};
+
+use crate::broker::{Settled, UnitOfWork};
+use crate::events::Event;
+use crate::job::JobContext;
+
+use super::{LONGEST_PAUSE, Shared};
+
+/// Jobs in one telling: the script's arguments are bounded by it.
+const MOST: usize = 1000;
+
+/// How long a few jobs wait for company, when nobody waits for them. (tokio's timer goes by the millisecond.)
+const LINGER: Duration = Duration::from_millis(1);
+
+/// A job that succeeded.
+#[derive(Debug)]
+pub(super) struct Success {
+    pub(super) unit: UnitOfWork,
+    pub(super) job: JobContext,
+    pub(super) elapsed: Duration,
+}
+
+/// Jobs that succeeded and that the store does not know of yet.
+#[derive(Debug)]
+pub(super) struct Acks {
+    /// How many there may be before a processor waits.
+    max_unacked: u64,
+    inside: Mutex<Inside>,
+    added: Notify,
+    /// There is enough for a telling of its own.
+    many: Notify,
+    /// How many were told, of all ever added.
+    told: watch::Sender<u64>,
+    told_so_far: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Inside {
+    waiting: Vec<Success>,
+    added: u64,
+    is_closed: bool,
+}
+
+impl Acks {
+    pub(super) fn new(max_unacked: usize) -> Self {
+        Acks {
+            max_unacked: max_unacked as u64,
+            inside: Mutex::default(),
+            added: Notify::new(),
+            many: Notify::new(),
+            told: watch::channel(0).0,
+            told_so_far: AtomicU64::new(0),
+        }
+    }
+
+    fn inside(&self) -> MutexGuard<'_, Inside> {
+        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a job, and answers its number.
+    pub(super) fn add(&self, success: Success) -> u64 {
+        let (number, waiting) = {
+            let mut inside = self.inside();
+            inside.waiting.push(success);
+            inside.added += 1;
+            (inside.added, inside.waiting.len())
+        };
+        if waiting == 1 {
+            self.added.notify_one();
+        }
+        if waiting >= self.enough() {
+            self.many.notify_one();
+        }
+        number
+    }
+
+    /// So many are told without waiting for more.
+    fn enough(&self) -> usize {
+        usize::try_from(self.max_unacked / 2).unwrap_or(MOST).clamp(1, MOST / 2)
+    }
+
+    /// Returns when no more than `max_unacked` jobs up to that number are untold: at once, as a rule.
+    pub(super) async fn room_after(&self, number: u64) {
+        let enough = number.saturating_sub(self.max_unacked);
+        if self.told_so_far.load(Ordering::Acquire) >= enough {
+            return;
+        }
+        // The sender lives as long as `self`, so this cannot fail.
+        let _ = self.told.subscribe().wait_for(|told| *told >= enough).await;
+    }
+
+    /// Nothing will be added any more: [`run`](Acks::run) ends when all is told.
+    pub(super) fn close(&self) {
+        self.inside().is_closed = true;
+        self.added.notify_one();
+        self.many.notify_one();
+    }
+
+    /// Tells until it is closed and all is told.
+    pub(super) async fn run(&self, shared: &Shared) {
+        loop {
+            let Some(waiting) = self.some().await else { return };
+            let count = waiting.len();
+            let (units, rest): (Vec<UnitOfWork>, Vec<(JobContext, Duration)>) =
+                waiting.into_iter().map(|success| (success.unit, (success.job, success.elapsed))).unzip();
+            let settled = ack_for_sure(shared, &units).await;
+            self.told_so_far.fetch_add(count as u64, Ordering::Release);
+            self.told.send_modify(|told| *told += count as u64);
+            for ((job, elapsed), settled) in rest.into_iter().zip(settled) {
+                if settled == Settled::Stale {
+                    tracing::warn!(
+                        class = job.class(),
+                        jid = %job.jid(),
+                        "done, but this process's lease had run out: the job may run again elsewhere"
+                    );
+                }
+                shared.events.tell(|| Event::Done { job, elapsed });
+            }
+        }
+    }
+
+    /// The next jobs to tell; `None` when there will be none.
+    async fn some(&self) -> Option<Vec<Success>> {
+        loop {
+            let (waiting, is_closed) = {
+                let inside = self.inside();
+                (inside.waiting.len(), inside.is_closed)
+            };
+            if waiting == 0 {
+                if is_closed {
+                    return None;
+                }
+                self.added.notified().await;
+                continue;
+            }
+            if waiting < self.enough() && !is_closed {
+                // Running out of time is as good as company.
+                let _ = tokio::time::timeout(LINGER, self.many.notified()).await;
+            }
+            let mut inside = self.inside();
+            let count = inside.waiting.len().min(MOST);
+            let rest = inside.waiting.split_off(count);
+            return Some(std::mem::replace(&mut inside.waiting, rest));
+        }
+    }
+}
+
+/// Repeats the step until the store has answered.
+async fn ack_for_sure(shared: &Shared, units: &[UnitOfWork]) -> Vec<Settled> {
+    let mut pause = Duration::from_millis(50);
+    let mut is_repeated = false;
+    loop {
+        match shared.consumer.ack(units).await {
+            Ok(settled) => return settled,
+            Err(error) if !is_repeated => {
+                let jobs = units.len();
+                tracing::error!(%error, jobs, "the end of jobs cannot be recorded; trying again until it works");
+            }
+            Err(_) => {}
+        }
+        is_repeated = true;
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
