@@ -8,7 +8,13 @@
 //! ```
 //! Machines differ and are shared, so no absolute figure is a promise; a ratio of one round is. Needs `redis-server` and
 //! `redis-benchmark`. Prints a table, and as its last line one JSON object.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a benchmark that cannot go on has failed")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a benchmark that cannot go on has failed"
+)]
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -64,10 +70,6 @@ impl Figures {
         self.0.entry(name).or_default().push(value);
     }
 
-    fn last(&self, name: &str) -> f64 {
-        *self.0[name].last().unwrap()
-    }
-
     fn median(&self, name: &str) -> f64 {
         let mut values = self.0[name].clone();
         values.sort_by(f64::total_cmp);
@@ -83,8 +85,7 @@ impl Figures {
     }
 
     fn json(&self) -> String {
-        let fields: Vec<String> =
-            self.0.keys().map(|name| format!("\"{name}\":{:.4}", self.median(name))).collect();
+        let fields: Vec<String> = self.0.keys().map(|name| format!("\"{name}\":{:.4}", self.median(name))).collect();
         format!("{{{}}}", fields.join(","))
     }
 }
@@ -158,8 +159,7 @@ fn preload(server: &RedisServer, count: u64, class: &str, args: impl Fn(u64) -> 
         let share = count / 3 + u64::from(at == 0) * (count % 3);
         let mut number = 0;
         while number < share {
-            let chunk: Vec<String> =
-                (number..share.min(number + 1000)).map(|n| payload(class, n, &args(n))).collect();
+            let chunk: Vec<String> = (number..share.min(number + 1000)).map(|n| payload(class, n, &args(n))).collect();
             let _: () = connection.lpush(*queue, chunk).unwrap();
             number += 1000;
         }
@@ -239,7 +239,14 @@ fn beat() -> Beat {
         queues: ["high", "default", "low"].iter().map(|name| ((*name).to_owned(), 0)).collect(),
     }];
     let info = ProcessInfo { started_at: Timestamp::from_micros(0), tag: String::new(), capsules, embedded: true };
-    Beat { info: info.into(), work: Vec::new(), quiet: false, lease: Duration::from_secs(60), rss_kib: 0, at: Timestamp::from_micros(0) }
+    Beat {
+        info: info.into(),
+        work: Vec::new(),
+        quiet: false,
+        lease: Duration::from_secs(60),
+        rss_kib: 0,
+        at: Timestamp::from_micros(0),
+    }
 }
 
 /// The store's part alone, fetch and acknowledge, without performing: one fetch under way while the last is acknowledged.
@@ -293,7 +300,8 @@ fn enqueue_bulk(server: &RedisServer, count: u64) -> f64 {
             let client = client.clone();
             async move {
                 for start in (from..from + count / 2).step_by(10_000) {
-                    let jobs = (start..(start + 10_000).min(from + count / 2)).map(|n| Nothing::new(n, "some text of an order"));
+                    let jobs = (start..(start + 10_000).min(from + count / 2))
+                        .map(|n| Nothing::new(n, "some text of an order"));
                     kiq::enqueue_all(jobs).on(&client).await.unwrap();
                 }
             }
@@ -431,7 +439,11 @@ fn main() {
     let jobs: u64 = if quick { 100_000 } else { 600_000 };
     let mut figures = Figures::default();
 
-    println!("kiq {}, {} jobs of about 170 bytes a row, 3 queues in strict order, {rounds} rounds", env!("CARGO_PKG_VERSION"), jobs);
+    println!(
+        "kiq {}, {} jobs of about 170 bytes a row, 3 queues in strict order, {rounds} rounds",
+        env!("CARGO_PKG_VERSION"),
+        jobs
+    );
     for round in 1..=rounds {
         let server = RedisServer::start();
         if round == 1 {
@@ -508,7 +520,6 @@ fn main() {
             million(&mut figures);
             append_only(&mut figures);
         }
-
     }
     figures.table();
     println!("{}", figures.json());

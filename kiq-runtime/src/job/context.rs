@@ -34,7 +34,7 @@ pub struct JobContext(Arc<Run>);
 
 struct Run {
     payload: Payload,
-    queue: String,
+    queue: Arc<str>,
     state: State,
     timeout: Option<Duration>,
     stopping: watch::Receiver<bool>,
@@ -44,7 +44,7 @@ impl JobContext {
     /// The context of one run. `stopping` turns true when the worker stops taking jobs and waits for this one.
     pub fn new(
         payload: Payload,
-        queue: impl Into<String>,
+        queue: impl Into<Arc<str>>,
         state: State,
         timeout: Option<Duration>,
         stopping: watch::Receiver<bool>,

@@ -3,12 +3,13 @@
 //! One JSON object. Fields are kept in the order they were read, each value as the text it was, so that integers beyond
 //! 64 bits, `1.10`, `1e400` and fields of other programs survive any number of retries.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::de::{DeserializeOwned, MapAccess, Visitor};
-use serde::ser::SerializeMap;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use crate::clock::Timestamp;
@@ -38,16 +39,17 @@ const MILLIS_FROM: f64 = 1e11;
 #[derive(Clone)]
 pub struct Payload {
     fields: Fields,
-    class: String,
+    class: Arc<str>,
     jid: Jid,
 }
 
 impl Payload {
     /// A new job: `class`, `args` (a JSON array), `queue`, a `jid`, the time it was made, and `retry`.
     pub fn new(class: &str, args: Box<RawValue>, queue: &str, jid: Jid, created_at: Timestamp) -> Self {
-        let mut job = Payload { fields: Fields(Vec::with_capacity(10)), class: class.to_owned(), jid: jid.clone() };
+        let fields = Fields { source: Arc::from(""), list: Vec::with_capacity(10) };
+        let mut job = Payload { fields, class: class.into(), jid: jid.clone() };
         job.set("class", class);
-        job.fields.set("args", args);
+        job.fields.set("args", &args);
         job.set("jid", jid.as_str());
         job.set("queue", queue);
         job.set("retry", &true);
@@ -61,23 +63,23 @@ impl Payload {
     /// When the bytes are no JSON object with a text `class` and an array `args`: it can never run. (Sidekiq loses eight
     /// kinds of these; kiq moves them to the dead set as they are.)
     pub fn parse(bytes: &[u8]) -> Result<Self, PayloadError> {
-        let fields: Fields = match serde_json::from_slice(bytes) {
+        let fields = match Fields::parse(bytes) {
             Ok(fields) => fields,
-            Err(error) => return Err(PayloadError::NotAnObject { reason: error.to_string() }),
+            Err(reason) => return Err(PayloadError::NotAnObject { reason }),
         };
         if let Some(reason) = json::fault(bytes) {
             return Err(PayloadError::NotAnObject { reason: reason.to_owned() });
         }
-        let class: String = match fields.get("class").map(|raw| serde_json::from_str(raw.get())) {
-            Some(Ok(class)) => class,
-            Some(Err(_)) => return Err(PayloadError::NoClass { found: fields.excerpt("class") }),
+        let class: Arc<str> = match fields.get("class").map(text_of) {
+            Some(Some(class)) => class.into(),
+            Some(None) => return Err(PayloadError::NoClass { found: fields.excerpt("class") }),
             None => return Err(PayloadError::NoClass { found: "nothing".to_owned() }),
         };
-        if !fields.get("args").is_some_and(|args| args.get().starts_with('[')) {
-            return Err(PayloadError::NoArgs { class, found: fields.excerpt("args") });
+        if !fields.get("args").is_some_and(|args| args.starts_with('[')) {
+            return Err(PayloadError::NoArgs { class: class.to_string(), found: fields.excerpt("args") });
         }
-        let jid = match fields.get("jid").map(|raw| serde_json::from_str::<String>(raw.get())) {
-            Some(Ok(jid)) if !jid.is_empty() => Jid::found(&jid),
+        let jid = match fields.get("jid").and_then(text_of) {
+            Some(jid) if !jid.is_empty() => Jid::found(&jid),
             _ => Jid::derived(bytes),
         };
         Ok(Payload { fields, class, jid })
@@ -96,7 +98,7 @@ impl Payload {
     /// The arguments: a JSON array, as the text it was stored as.
     pub fn args(&self) -> &RawValue {
         // Both constructors put it there; an empty array is the only honest answer of a job whose field was removed.
-        self.fields.get("args").unwrap_or(RawValue::NULL)
+        self.raw("args").unwrap_or(RawValue::NULL)
     }
 
     /// The queue the job says it belongs to. The list it is found in counts more.
@@ -114,7 +116,7 @@ impl Payload {
     /// Negative counts are taken for 0 and those beyond 1,000 for 1,000. `None` is a job that does not say; its class
     /// decides.
     pub fn retry(&self) -> Option<Retry> {
-        let raw = self.fields.get("retry")?.get();
+        let raw = self.fields.get("retry")?;
         match raw {
             "null" => None,
             "false" => Some(Retry::Never),
@@ -137,7 +139,7 @@ impl Payload {
 
     /// The field `retry_count`; 0 when it is there and no number.
     pub(crate) fn retry_count(&self) -> Option<i64> {
-        let raw = self.fields.get("retry_count")?.get();
+        let raw = self.fields.get("retry_count")?;
         match raw {
             "null" => None,
             _ => Some(raw.parse::<f64>().map_or(0, |count| count as i64)),
@@ -146,7 +148,7 @@ impl Payload {
 
     /// Whether the job shall be kept in the dead set at its end: unless `dead` is `false`.
     pub fn dead(&self) -> bool {
-        self.fields.get("dead").is_none_or(|raw| raw.get() != "false")
+        self.fields.get("dead").is_none_or(|raw| raw != "false")
     }
 
     /// When the job was first enqueued.
@@ -161,24 +163,25 @@ impl Payload {
 
     /// A field as a `T`; `None` when it is missing or something else.
     pub fn get<T: DeserializeOwned>(&self, field: &str) -> Option<T> {
-        serde_json::from_str(self.fields.get(field)?.get()).ok()
+        serde_json::from_str(self.fields.get(field)?).ok()
     }
 
     /// A field as the JSON text it was stored as.
     pub fn raw(&self, field: &str) -> Option<&RawValue> {
-        self.fields.get(field)
+        // Every field holds one JSON value, so this does not fail.
+        serde_json::from_str(self.fields.get(field)?).ok()
     }
 
     /// Sets a field. A new one goes to the end; a value that serde cannot write as JSON is left out.
     pub fn set<T: Serialize + ?Sized>(&mut self, field: &str, value: &T) {
         if let Ok(raw) = serde_json::value::to_raw_value(value) {
-            self.fields.set(field, raw);
+            self.fields.set(field, &raw);
         }
     }
 
     /// Removes a field.
     pub fn remove(&mut self, field: &str) {
-        self.fields.0.retain(|(name, _)| name != field);
+        self.fields.remove(field);
     }
 
     /// Sets a time, in the style of the job's `created_at`.
@@ -194,17 +197,14 @@ impl Payload {
             (if whole { time + Duration::from_micros(1) } else { time }).to_score()
         };
         if let Ok(raw) = RawValue::from_string(text) {
-            self.fields.set(field, raw);
+            self.fields.set(field, &raw);
         }
     }
 
     /// Reads a time in any of the forms met in the wild: float seconds, integer milliseconds, either as text, ISO 8601.
     pub fn time(&self, field: &str) -> Option<Timestamp> {
-        let raw = self.fields.get(field)?.get();
-        let text: String = match raw.strip_prefix('"') {
-            Some(_) => serde_json::from_str(raw).ok()?,
-            None => raw.to_owned(),
-        };
+        let raw = self.fields.get(field)?;
+        let text = if raw.starts_with('"') { text_of(raw)? } else { raw.into() };
         match text.parse::<f64>() {
             Ok(number) if number >= MILLIS_FROM => Some(Timestamp::from_seconds(number / 1000.0)),
             Ok(number) if number.is_finite() => Some(Timestamp::from_seconds(number)),
@@ -214,7 +214,7 @@ impl Payload {
     }
 
     fn times_are_millis(&self) -> bool {
-        let created_at = self.fields.get("created_at").map_or("", RawValue::get);
+        let created_at = self.fields.get("created_at").unwrap_or_default();
         !created_at.contains(['.', 'e', 'E']) && created_at.parse::<f64>().is_ok_and(|n| n >= MILLIS_FROM)
     }
 }
@@ -222,10 +222,7 @@ impl Payload {
 impl fmt::Display for Payload {
     /// The JSON text to store.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match serde_json::to_string(&self.fields) {
-            Ok(text) => f.write_str(&text),
-            Err(_) => Err(fmt::Error),
-        }
+        self.fields.fmt(f)
     }
 }
 
@@ -236,59 +233,144 @@ impl fmt::Debug for Payload {
     }
 }
 
+/// The text of a JSON string, borrowed when it has no escapes.
+fn text_of(raw: &str) -> Option<Cow<'_, str>> {
+    match raw.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+        Some(text) if !text.contains('\\') => Some(Cow::Borrowed(text)),
+        _ => serde_json::from_str(raw).ok().map(Cow::Owned),
+    }
+}
+
 /// The fields in order, each value as its text. Of a name that comes twice the last counts, as for Ruby.
+///
+/// What was read stays in one piece, and a field is a place in it: a worker reads a job far more often than it writes one.
 #[derive(Clone)]
-struct Fields(Vec<(String, Box<RawValue>)>);
+struct Fields {
+    source: Arc<str>,
+    list: Vec<(Text, Text)>,
+}
+
+#[derive(Clone)]
+enum Text {
+    /// From here to there in the source.
+    Read(usize, usize),
+    Written(Box<str>),
+}
 
 impl Fields {
-    fn get(&self, field: &str) -> Option<&RawValue> {
-        self.0.iter().rev().find(|(name, _)| name == field).map(|(_, raw)| &**raw)
+    fn parse(bytes: &[u8]) -> Result<Self, String> {
+        let text = std::str::from_utf8(bytes).map_err(|error| error.to_string())?;
+        let object: Object<'_> = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        let place = |part: &str| {
+            let from = part.as_ptr().addr() - text.as_ptr().addr();
+            Text::Read(from, from + part.len())
+        };
+        let list = object.0.iter().map(|(name, value)| {
+            let name = match name {
+                Cow::Borrowed(name) => place(name),
+                Cow::Owned(name) => Text::Written(name.as_str().into()),
+            };
+            (name, place(value.get()))
+        });
+        Ok(Fields { source: text.into(), list: list.collect() })
     }
 
-    fn set(&mut self, field: &str, raw: Box<RawValue>) {
-        // All of them, so that the last still counts.
+    fn text<'a>(&'a self, text: &'a Text) -> &'a str {
+        match text {
+            Text::Read(from, to) => self.source.get(*from..*to).unwrap_or_default(),
+            Text::Written(text) => text,
+        }
+    }
+
+    fn get(&self, field: &str) -> Option<&str> {
+        self.list.iter().rev().find(|(name, _)| self.text(name) == field).map(|(_, value)| self.text(value))
+    }
+
+    fn set(&mut self, field: &str, raw: &RawValue) {
+        let value: Box<str> = raw.get().into();
+        let Fields { source, list } = self;
         let mut found = false;
-        for (_, old) in self.0.iter_mut().filter(|(name, _)| name == field) {
-            *old = raw.clone();
-            found = true;
+        // All of them, so that the last still counts.
+        for (name, old) in list.iter_mut() {
+            let name = match name {
+                Text::Read(from, to) => source.get(*from..*to).unwrap_or_default(),
+                Text::Written(name) => name,
+            };
+            if name == field {
+                *old = Text::Written(value.clone());
+                found = true;
+            }
         }
         if !found {
-            self.0.push((field.to_owned(), raw));
+            list.push((Text::Written(field.into()), Text::Written(value)));
         }
+    }
+
+    fn remove(&mut self, field: &str) {
+        let list = std::mem::take(&mut self.list);
+        self.list = list.into_iter().filter(|(name, _)| self.text(name) != field).collect();
     }
 
     fn excerpt(&self, field: &str) -> String {
-        self.get(field).map_or_else(|| "nothing".to_owned(), |raw| raw.get().chars().take(40).collect())
+        self.get(field).map_or_else(|| "nothing".to_owned(), |raw| raw.chars().take(40).collect())
     }
 }
 
-impl<'de> Deserialize<'de> for Fields {
+impl fmt::Display for Fields {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("{")?;
+        for (at, (name, value)) in self.list.iter().enumerate() {
+            f.write_str(if at > 0 { "," } else { "" })?;
+            f.write_str(&serde_json::to_string(self.text(name)).map_err(|_| fmt::Error)?)?;
+            f.write_str(":")?;
+            f.write_str(self.text(value))?;
+        }
+        f.write_str("}")
+    }
+}
+
+/// A JSON object taken apart, borrowed from its text.
+struct Object<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Object;
-        impl<'de> Visitor<'de> for Object {
-            type Value = Fields;
+        struct Fields;
+        impl<'de> Visitor<'de> for Fields {
+            type Value = Vec<(Cow<'de, str>, &'de RawValue)>;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a JSON object")
             }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut fields = Vec::with_capacity(16);
-                while let Some(field) = map.next_entry()? {
-                    fields.push(field);
+                while let Some((Name(name), value)) = map.next_entry()? {
+                    fields.push((name, value));
                 }
-                Ok(Fields(fields))
+                Ok(fields)
             }
         }
-        deserializer.deserialize_map(Object)
+        deserializer.deserialize_map(Fields).map(Object)
     }
 }
 
-impl Serialize for Fields {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for (name, raw) in &self.0 {
-            map.serialize_entry(name, raw)?;
+/// The name of a field, borrowed when it has no escapes. (serde's own `Cow` always copies.)
+struct Name<'a>(Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Name<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Word;
+        impl<'de> Visitor<'de> for Word {
+            type Value = Cow<'de, str>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the name of a field")
+            }
+            fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Self::Value, E> {
+                Ok(Cow::Borrowed(name))
+            }
+            fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
+                Ok(Cow::Owned(name.to_owned()))
+            }
         }
-        map.end()
+        deserializer.deserialize_str(Word).map(Name)
     }
 }
 

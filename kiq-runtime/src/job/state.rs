@@ -12,7 +12,8 @@ use super::context::JobContext;
 /// State shared by all runs, by type: one value per type. Filled by `Worker::builder().data(…)`.
 #[derive(Clone, Default)]
 pub struct State {
-    values: HashMap<TypeId, Arc<dyn Any + Send + Sync>>,
+    /// Shared, since every run has a hold on it.
+    values: Arc<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
 }
 
 impl State {
@@ -23,7 +24,7 @@ impl State {
 
     /// Adds a value; one of the same type is replaced.
     pub fn insert<T: Send + Sync + 'static>(&mut self, value: T) {
-        self.values.insert(TypeId::of::<T>(), Arc::new(value));
+        Arc::make_mut(&mut self.values).insert(TypeId::of::<T>(), Arc::new(value));
     }
 
     /// The value of that type.

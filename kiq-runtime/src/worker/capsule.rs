@@ -25,8 +25,8 @@ impl Running {
         let desk = Arc::new(Desk::new(capsule));
         let mut processors = JoinSet::new();
         for number in 0..capsule.concurrency {
-            let tid = format!("{}-{number}", capsule.name).into();
-            processors.spawn(Processor::new(Arc::clone(shared), Arc::clone(&desk), tid).run());
+            let seat = shared.work.seat(format!("{}-{number}", capsule.name).into());
+            processors.spawn(Processor::new(Arc::clone(shared), Arc::clone(&desk), seat).run());
         }
         let mut fetcher = JoinSet::new();
         let order = QueueOrder::new(capsule);

@@ -3,6 +3,7 @@
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tracing::Instrument as _;
@@ -36,7 +37,7 @@ pub(super) async fn perform(shared: &Shared, unit: &UnitOfWork) -> Ended {
     let def = shared.registry.get(payload.class()).copied();
     let timeout = def.and_then(|def| def.options.timeout);
     let stopping = shared.controls.stopping.subscribe();
-    let job = JobContext::new(payload, &*unit.queue, shared.state.clone(), timeout, stopping);
+    let job = JobContext::new(payload, Arc::clone(&unit.queue), shared.state.clone(), timeout, stopping);
     let span = tracing::info_span!(
         "job",
         class = job.class(),

@@ -4,29 +4,30 @@ use std::sync::Arc;
 
 use super::Shared;
 use super::desk::Desk;
+use super::work::Seat;
 use super::{perform, settle};
 
 pub(super) struct Processor {
     shared: Arc<Shared>,
     desk: Arc<Desk>,
-    /// The label under which its work is listed.
-    tid: Arc<str>,
+    /// Where its work is listed.
+    seat: Seat,
 }
 
 impl Processor {
-    pub(super) fn new(shared: Arc<Shared>, desk: Arc<Desk>, tid: Arc<str>) -> Self {
-        Processor { shared, desk, tid }
+    pub(super) fn new(shared: Arc<Shared>, desk: Arc<Desk>, seat: Seat) -> Self {
+        Processor { shared, desk, seat }
     }
 
     /// Until the desk is closed and empty.
     pub(super) async fn run(self) {
         while let Some(unit) = self.desk.next().await {
             // No await between taking the job and writing it down: whatever ends this task finds it in the table.
-            self.shared.work.begin(&self.tid, unit.clone(), self.shared.clock.now());
+            self.seat.begin(unit.clone(), self.shared.clock.now());
             let ended = perform::perform(&self.shared, &unit).await;
             let ack = settle::settle(&self.shared, unit, ended).await;
             // No await between the end of a success and this: it must not be given back as unfinished.
-            self.shared.work.end(&self.tid);
+            self.seat.end();
             if let Some(number) = ack {
                 self.shared.acks.room_after(number).await;
             }
