@@ -24,7 +24,7 @@ async fn run<J: Perform>(job: J, state: State) -> JobResult {
 
 async fn run_args<J: Perform>(args: &str, state: State) -> JobResult {
     let args = serde_json::value::RawValue::from_string(args.to_owned()).expect("JSON");
-    let payload = Payload::new(J::NAME, args, "default", Jid::random(), Timestamp::from_micros(0));
+    let payload = Payload::new(J::NAME, &args, "default", Jid::random(), Timestamp::from_micros(0));
     let (_stop, stopping) = tokio::sync::watch::channel(false);
     (J::DEF.run)(JobContext::new(payload, "default", state, None, stopping)).await
 }

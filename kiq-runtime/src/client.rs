@@ -150,7 +150,7 @@ impl Client {
                 limit: self.payload_limit,
             });
         }
-        if let Err(source) = Payload::parse(text.as_bytes()) {
+        if let Err(source) = payload.check_written(&text) {
             return Err(EnqueueError::Unreadable { source });
         }
         let receipt = Receipt { jid: payload.jid().clone(), queue: queue.clone(), at };
@@ -161,9 +161,10 @@ impl Client {
         let options = J::OPTIONS;
         let queue = set.queue.as_deref().unwrap_or(options.queue);
         let jid = set.jid.clone().unwrap_or_else(Jid::random);
-        let mut payload = Payload::new(J::NAME, job.to_args()?, queue, jid, self.clock.now());
+        let mut payload = Payload::new(J::NAME, &job.to_args()?, queue, jid, self.clock.now());
         match set.retry.unwrap_or(options.retry) {
-            Retry::Default => payload.set("retry", &true),
+            // As a new payload has it.
+            Retry::Default => {}
             Retry::Max(count) => payload.set("retry", &count),
             Retry::Never => payload.set("retry", &false),
         }

@@ -56,7 +56,8 @@ impl JobContext {
     /// never stopping.
     pub fn detached() -> Self {
         let args = RawValue::from_string("[]".to_owned()).unwrap_or_default();
-        let payload = Payload::new("Detached", args, "default", Jid::random(), crate::clock::Timestamp::from_micros(0));
+        let payload =
+            Payload::new("Detached", &args, "default", Jid::random(), crate::clock::Timestamp::from_micros(0));
         JobContext::new(payload, "default", State::new(), None, watch::channel(false).1)
     }
 

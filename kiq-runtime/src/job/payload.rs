@@ -45,16 +45,41 @@ pub struct Payload {
 
 impl Payload {
     /// A new job: `class`, `args` (a JSON array), `queue`, a `jid`, the time it was made, and `retry`.
-    pub fn new(class: &str, args: Box<RawValue>, queue: &str, jid: Jid, created_at: Timestamp) -> Self {
-        let fields = Fields { source: Arc::from(""), list: Vec::with_capacity(10) };
-        let mut job = Payload { fields, class: class.into(), jid: jid.clone() };
-        job.set("class", class);
-        job.fields.set("args", &args);
-        job.set("jid", jid.as_str());
-        job.set("queue", queue);
-        job.set("retry", &true);
+    pub fn new(class: &str, args: &RawValue, queue: &str, jid: Jid, created_at: Timestamp) -> Self {
+        let mut text = String::with_capacity(class.len() + args.get().len() + queue.len() + 64);
+        let mut list = Vec::with_capacity(10);
+        let mut field = |name: &str, value: &str| {
+            let part = |text: &mut String, part: &str| {
+                let from = text.len();
+                text.push_str(part);
+                Text::Read(from, text.len())
+            };
+            list.push((part(&mut text, name), part(&mut text, value)));
+        };
+        field("class", &json_string(class));
+        field("args", args.get());
+        field("jid", &json_string(jid.as_str()));
+        field("queue", &json_string(queue));
+        field("retry", "true");
+        let fields = Fields { source: text.into(), list };
+        let mut job = Payload { fields, class: class.into(), jid };
         job.set_time("created_at", created_at);
         job
+    }
+
+    /// Whether every reader can read `text`, which is what this payload is written as: the same as parsing it, for a
+    /// payload whose fields are JSON already.
+    pub(crate) fn check_written(&self, text: &str) -> Result<(), PayloadError> {
+        if let Some(reason) = json::fault(text.as_bytes()) {
+            return Err(PayloadError::NotAnObject { reason: reason.to_owned() });
+        }
+        if self.fields.get("class").and_then(text_of).is_none() {
+            return Err(PayloadError::NoClass { found: self.fields.excerpt("class") });
+        }
+        if !self.fields.get("args").is_some_and(|args| args.starts_with('[')) {
+            return Err(PayloadError::NoArgs { class: self.class.to_string(), found: self.fields.excerpt("args") });
+        }
+        Ok(())
     }
 
     /// Reads a stored job.
@@ -233,6 +258,16 @@ impl fmt::Debug for Payload {
     }
 }
 
+/// A text as a JSON string.
+fn json_string(text: &str) -> String {
+    let is_plain = |byte: u8| byte >= b' ' && byte != b'"' && byte != b'\\';
+    if text.bytes().all(is_plain) {
+        return ["\"", text, "\""].concat();
+    }
+    // Text is always written.
+    serde_json::to_string(text).unwrap_or_else(|_| "\"\"".to_owned())
+}
+
 /// The text of a JSON string, borrowed when it has no escapes.
 fn text_of(raw: &str) -> Option<Cow<'_, str>> {
     match raw.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
@@ -321,7 +356,7 @@ impl fmt::Display for Fields {
         f.write_str("{")?;
         for (at, (name, value)) in self.list.iter().enumerate() {
             f.write_str(if at > 0 { "," } else { "" })?;
-            f.write_str(&serde_json::to_string(self.text(name)).map_err(|_| fmt::Error)?)?;
+            f.write_str(&json_string(self.text(name)))?;
             f.write_str(":")?;
             f.write_str(self.text(value))?;
         }

@@ -86,6 +86,11 @@ impl Link {
         }
     }
 
+    /// What it connects to, for messages.
+    pub(super) fn place(&self) -> &str {
+        &self.target.place
+    }
+
     /// Sends commands in one write and answers one value each; an error of the server is a value, too.
     pub(super) async fn send(&self, pipeline: &Pipeline) -> Result<Vec<Value>, LinkError> {
         let mut live = self.connection().await.map_err(|error| LinkError { error, may_be_done: false })?;

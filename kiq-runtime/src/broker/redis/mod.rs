@@ -11,6 +11,7 @@ mod keys;
 mod link;
 mod presence;
 mod promote;
+mod push;
 mod reply;
 mod scripts;
 mod wake;
@@ -19,7 +20,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use redis::{Cmd, Pipeline, Value};
+use redis::Value;
 
 use crate::clock::{Clock, Timestamp};
 use crate::error::BrokerError;
@@ -29,6 +30,7 @@ use super::{Broker, Consumer, Identity, NewJob, Promotion, PushError};
 
 use consumer::RedisConsumer;
 use link::{Link, LinkError, Target};
+use push::Pusher;
 
 /// A Redis server (7.0 or newer, not a cluster) as the place of jobs.
 ///
@@ -45,7 +47,8 @@ use link::{Link, LinkError, Target};
 pub struct RedisBroker {
     target: Arc<Target>,
     /// For clients and readers.
-    link: Link,
+    link: Arc<Link>,
+    pusher: Pusher,
     clock: Clock,
     faults: Faults,
 }
@@ -64,7 +67,9 @@ impl RedisBroker {
             reason: "the address cannot be used".to_owned(),
         })?;
         let target = Arc::new(Target { client, place });
-        Ok(RedisBroker { link: Link::new(&target), target, clock, faults: Faults::default() })
+        let link = Arc::new(Link::new(&target));
+        let pusher = Pusher::new(&link);
+        Ok(RedisBroker { link, pusher, target, clock, faults: Faults::default() })
     }
 
     /// The time by which jobs are due: the server's, so that a wrong clock on a client makes nothing early or late.
@@ -74,107 +79,6 @@ impl RedisBroker {
         }
         let answer = self.link.ask(redis::cmd("TIME")).await?;
         reply::time(&answer).ok_or_else(|| self.link.surprised())
-    }
-
-    /// Groups the jobs by where they go, and sends one command a group (and one to list each queue) in a single write. Each
-    /// command is atomic by itself and answers for its own jobs.
-    async fn push_groups(&self, jobs: &[NewJob]) -> Vec<Result<(), PushError>> {
-        if jobs.is_empty() {
-            return Vec::new();
-        }
-        let mut groups: Vec<Group<'_>> = Vec::new();
-        for (at, job) in jobs.iter().enumerate() {
-            let goes_to = |group: &&mut Group<'_>| group.goes_to(job);
-            match groups.iter_mut().find(goes_to) {
-                Some(group) => group.members.push(at),
-                None => groups.push(Group { first: job, members: vec![at] }),
-            }
-        }
-        let mut pipeline = Pipeline::new();
-        for group in &groups {
-            if group.first.at.is_none() {
-                pipeline.cmd("SADD").arg(keys::QUEUES).arg(&group.first.queue);
-            }
-            pipeline.add_command(group.command(jobs));
-        }
-        let mut outcomes: Vec<Result<(), PushError>> = jobs.iter().map(|_| Ok(())).collect();
-        let sent = self.link.send(&pipeline).await;
-        let mut answers = sent.map(Vec::into_iter);
-        for group in groups {
-            let stored = match &mut answers {
-                Ok(answers) => {
-                    if group.first.at.is_none() {
-                        // A queue that cannot be listed still has its jobs; the next push lists it.
-                        let _ = answers.next();
-                    }
-                    answers.next().ok_or_else(|| self.link.surprised()).and_then(|answer| self.link.checked(answer))
-                }
-                Err(failed) => Err(self.again(failed)),
-            };
-            let Err(failed) = stored else { continue };
-            for at in group.members {
-                if let Some(outcome) = outcomes.get_mut(at) {
-                    let error = self.again(&failed);
-                    *outcome = Err(if error.may_be_done {
-                        PushError::Unknown(error.error)
-                    } else {
-                        PushError::Rejected(error.error)
-                    });
-                }
-            }
-        }
-        outcomes
-    }
-
-    /// The same failure for another job of the same push.
-    fn again(&self, failed: &LinkError) -> LinkError {
-        let server = self.target.place.clone();
-        let error = match &failed.error {
-            BrokerError::Refused { code, reason, .. } => {
-                BrokerError::Refused { server, code: code.clone(), reason: reason.clone() }
-            }
-            BrokerError::Unavailable { source, .. } => {
-                BrokerError::Unavailable { server, source: source.to_string().into() }
-            }
-            BrokerError::NoRuntime => BrokerError::NoRuntime,
-            other => BrokerError::Unavailable { server, source: other.to_string().into() },
-        };
-        LinkError { error, may_be_done: failed.may_be_done }
-    }
-}
-
-/// Jobs that one command stores.
-struct Group<'a> {
-    first: &'a NewJob,
-    members: Vec<usize>,
-}
-
-impl Group<'_> {
-    fn goes_to(&self, job: &NewJob) -> bool {
-        match (self.first.at, job.at) {
-            (None, None) => self.first.queue == job.queue,
-            (Some(_), Some(_)) => true,
-            _ => false,
-        }
-    }
-
-    fn command(&self, jobs: &[NewJob]) -> Cmd {
-        let members = self.members.iter().filter_map(|at| jobs.get(*at));
-        if self.first.at.is_some() {
-            let mut add = redis::cmd("ZADD");
-            add.arg(keys::SCHEDULE);
-            for job in members {
-                add.arg(job.at.map(Timestamp::to_score)).arg(&job.payload);
-            }
-            return add;
-        }
-        // The first job becomes the one nearest to the tail, so it runs first.
-        let mut push = redis::cmd("LPUSH");
-        push.arg(keys::queue(&self.first.queue));
-        for job in members {
-            push.arg(&job.payload);
-        }
-        push
     }
 }
 
@@ -186,7 +90,7 @@ impl fmt::Debug for RedisBroker {
 
 impl Broker for RedisBroker {
     fn push<'a>(&'a self, jobs: &'a [NewJob]) -> BoxFuture<'a, Vec<Result<(), PushError>>> {
-        Box::pin(self.push_groups(jobs))
+        Box::pin(self.pusher.push(jobs))
     }
 
     fn promote(&self, limit: usize) -> BoxFuture<'_, Result<Promotion, BrokerError>> {
