@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use crate::broker::Reclaimed;
 use crate::clock::Timestamp;
-use crate::job::JobContext;
+use crate::job::{Jid, JobContext};
 
 /// Something that happened in a worker.
 #[derive(Clone, Debug)]
@@ -48,6 +48,16 @@ pub enum Event {
         queue: Arc<str>,
         /// Why it is none.
         reason: String,
+    },
+    /// A job was not run any more, because its process died of it too often; it is among the dead, unless it says
+    /// `dead = false`.
+    Poison {
+        /// The queue.
+        queue: Arc<str>,
+        /// Its class.
+        class: String,
+        /// Its id.
+        jid: Jid,
     },
     /// Jobs were put back unfinished, to run elsewhere.
     GivenBack {

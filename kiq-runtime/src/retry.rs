@@ -97,6 +97,7 @@ pub fn judge(
         Some(Retry::Max(count)) => count,
     };
     let mut job = job.clone();
+    job.clear_deaths();
     let retry_queue = job.get::<String>("retry_queue").filter(|name| queue_name_fault(name).is_none());
     job.set("queue", retry_queue.as_deref().unwrap_or(queue));
     job.set("error_message", &failure.message());

@@ -1,7 +1,7 @@
 //! Processes go away: what they held comes back, and what they say afterwards changes nothing.
 
-use kiq::JobSet;
 use kiq::broker::{Reclaimed, Settled, Settlement};
+use kiq::{JobSet, Payload};
 
 use crate::setup::{APPLIED, START, beat, on_every_broker, payloads};
 
@@ -95,5 +95,28 @@ on_every_broker! {
         assert_eq!(s.queue("q").await, ["b", "c"]);
         let stats = s.broker.stats().await.unwrap();
         assert_eq!((stats.in_flight, stats.processes), (0, 0));
+    }
+
+    async fn a_job_of_a_lost_process_comes_back_as_a_suspect_and_counts_on_when_it_is_marked(s: Setup) {
+        let job = r#"{"class":"A","args":[1.10],"jid":"a"}"#;
+        s.push(&[job]).await;
+        let first = s.process().await;
+        let units = first.fetch(1).await;
+        s.lose(&first);
+        let second = s.process().await;
+        second.consumer.reclaim().await.unwrap();
+
+        let units_again = second.fetch(1).await;
+        let suspect = Payload::parse(&units_again[0].payload).unwrap();
+        assert_eq!(suspect.deaths(), Some(1));
+        assert_eq!(suspect.args().get(), "[1.10]");
+        let marked = String::from_utf8(units_again[0].payload.to_vec()).unwrap().replace("\"deaths\":1", "\"deaths\":2");
+        assert_eq!(second.consumer.mark(&units_again[0], &marked).await.unwrap(), APPLIED);
+        assert_eq!(first.consumer.mark(&units[0], "x").await.unwrap(), Settled::Stale);
+        s.lose(&second);
+        let third = s.process().await;
+        third.consumer.reclaim().await.unwrap();
+
+        assert_eq!(payloads(&third.fetch(1).await), [marked]);
     }
 }

@@ -1,7 +1,13 @@
 //! Worker processes killed with SIGKILL in the middle of their jobs: every job runs again, none is lost.
 //!
 //! The workers are this test program itself, started again with a variable that turns one of its tests into a worker.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on has failed"
+)]
 
 use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -33,6 +39,13 @@ async fn count(cx: &JobContext) {
     say(&format!("RUN {}", cx.jid()));
     // Some wait, so that a kill finds jobs at every stage.
     tokio::task::yield_now().await;
+}
+
+/// Takes its process with it.
+#[kiq::job]
+async fn kill_process() {
+    say("KILL");
+    std::process::abort();
 }
 
 /// One line to the parent, in one write.
@@ -186,4 +199,41 @@ async fn kill_ten_times(max_unacked: usize) {
     let stats = Inspector::new(&client).stats().await.unwrap();
     assert_eq!((stats.unsettled(), stats.dead, stats.failed), (0, 0, 0));
     assert_eq!(stats.processed, JOBS as u64);
+}
+
+#[tokio::test]
+async fn a_job_that_kills_its_process_is_dead_after_three_and_its_neighbours_run() {
+    const NEIGHBOURS: usize = 30;
+    let server = RedisServer::start();
+    let client = Client::connect(&server.url()).unwrap();
+    let neighbours = kiq::enqueue_all((0..NEIGHBOURS).map(|_| Count::new())).on(&client).await.unwrap();
+    let poison = KillProcess::enqueue().on(&client).await.unwrap();
+    let more = kiq::enqueue_all((0..NEIGHBOURS).map(|_| Count::new())).on(&client).await.unwrap();
+    let mut unseen: Vec<String> = neighbours.iter().chain(&more).map(|receipt| receipt.jid.to_string()).collect();
+
+    let mut deaths = 0;
+    loop {
+        let mut worker = WorkerProcess::start(&server, 256);
+        let mut is_settled = false;
+        for line in worker.lines.by_ref().map_while(Result::ok) {
+            if let Some((_, jid)) = line.split_once("RUN ") {
+                unseen.retain(|unseen| unseen != jid);
+            }
+            is_settled |= line.contains("SETTLED");
+        }
+        worker.child.wait().unwrap();
+        if is_settled {
+            break;
+        }
+        deaths += 1;
+        assert!(deaths <= 3, "the job goes on killing");
+    }
+
+    assert_eq!((deaths, unseen), (3, Vec::new()));
+    let dead = Inspector::new(&client).set(kiq::JobSet::Dead, 0, 10).await.unwrap();
+    let job = dead[0].payload.as_ref().unwrap();
+    assert_eq!(job.jid(), &poison.jid);
+    assert_eq!(job.get::<String>("error_class").as_deref(), Some("kiq::Poison"));
+    let stats = Inspector::new(&client).stats().await.unwrap();
+    assert_eq!((stats.unsettled(), stats.dead, stats.processed), (0, 1, 2 * NEIGHBOURS as u64 + 1));
 }

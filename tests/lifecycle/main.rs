@@ -4,6 +4,7 @@
 mod failing;
 mod jobs;
 mod performing;
+mod poison;
 mod scheduling;
 mod setup;
 mod stopping;

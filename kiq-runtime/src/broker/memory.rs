@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use crate::clock::{Clock, Timestamp};
 use crate::error::BrokerError;
 use crate::job::options::{DEFAULT_QUEUE, queue_name_fault};
+use crate::job::recovered::as_suspect;
 use crate::job::{BoxFuture, Payload};
 
 use super::browse::{Browse, Entry, JobSet, QueueSize, Stats};
@@ -339,6 +340,19 @@ impl MemoryConsumer {
         Settled::Applied { trimmed }
     }
 
+    fn rewrite(&self, slot: &Slot, payload: &str) -> Settled {
+        let mut store = self.shared.store();
+        let batches = store.owners.get_mut(&self.identity).map(|owner| &mut owner.batches);
+        let units = batches.and_then(|batches| batches.get_mut(&slot.batch)).map(|batch| &mut batch.units);
+        match units.and_then(|units| units.get_mut(slot.index)) {
+            Some(Some(bytes)) => {
+                *bytes = payload.as_bytes().into();
+                Settled::Applied { trimmed: 0 }
+            }
+            _ => Settled::Stale,
+        }
+    }
+
     fn put_back_units(&self, units: &[UnitOfWork]) -> usize {
         let mut store = self.shared.store();
         let mut back = 0;
@@ -362,7 +376,12 @@ impl MemoryConsumer {
         let mut reclaimed = Vec::new();
         for identity in gone {
             let owner = store.owners.remove(&identity).unwrap_or_default();
-            for batch in owner.batches.into_values() {
+            for mut batch in owner.batches.into_values() {
+                for bytes in batch.units.iter_mut().flatten() {
+                    if let Some(suspect) = as_suspect(bytes, now) {
+                        *bytes = suspect.into_bytes().into();
+                    }
+                }
                 let queue = batch.queue.to_string();
                 let jobs = store.put_back(batch);
                 reclaimed.push(Reclaimed { owner: identity.to_string(), queue, jobs });
@@ -407,6 +426,10 @@ impl Consumer for MemoryConsumer {
 
     fn ack<'a>(&'a self, units: &'a [UnitOfWork]) -> BoxFuture<'a, Result<Vec<Settled>, BrokerError>> {
         Box::pin(async move { Ok(units.iter().map(|unit| self.settle_now(unit, &Settlement::Done)).collect()) })
+    }
+
+    fn mark<'a>(&'a self, unit: &'a UnitOfWork, payload: &'a str) -> BoxFuture<'a, Result<Settled, BrokerError>> {
+        Box::pin(async move { Ok(self.rewrite(&unit.slot, payload)) })
     }
 
     fn give_back<'a>(&'a self, units: &'a [UnitOfWork]) -> BoxFuture<'a, Result<usize, BrokerError>> {

@@ -104,6 +104,13 @@ pub trait Consumer: Presence {
     /// When the store does not answer; the jobs are then still owned, or were acknowledged.
     fn ack<'a>(&'a self, units: &'a [UnitOfWork]) -> BoxFuture<'a, Result<Vec<Settled>, BrokerError>>;
 
+    /// Replaces the bytes of a job this process holds, before it runs: what is written is what comes back if the process
+    /// dies. May be repeated.
+    ///
+    /// # Errors
+    /// When the store does not answer; the job is then as it was, or has the new bytes.
+    fn mark<'a>(&'a self, unit: &'a UnitOfWork, payload: &'a str) -> BoxFuture<'a, Result<Settled, BrokerError>>;
+
     /// Puts jobs back where they will be taken next, oldest first, as if they had never been fetched. Those this process
     /// no longer owns are passed over. Answers how many went back.
     ///
@@ -111,7 +118,8 @@ pub trait Consumer: Presence {
     /// When the store does not answer; they are then still owned, and the lease brings them back.
     fn give_back<'a>(&'a self, units: &'a [UnitOfWork]) -> BoxFuture<'a, Result<usize, BrokerError>>;
 
-    /// Puts back what processes hold whose lease ran out, and what this process was handed without learning of it (an
+    /// Puts back what processes hold whose lease ran out (with the field `kiq_recovered`, see
+    /// [`recovered`](crate::job::recovered)), and what this process was handed without learning of it (an
     /// answer that was lost). Any number of processes may do this at once.
     ///
     /// # Errors

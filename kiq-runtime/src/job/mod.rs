@@ -10,6 +10,7 @@ pub mod jid;
 pub mod json;
 pub mod options;
 pub mod payload;
+pub mod recovered;
 pub mod registry;
 pub mod state;
 

@@ -20,6 +20,7 @@ mod reclaimer;
 mod settle;
 mod shutdown;
 mod signals;
+mod suspect;
 mod ticker;
 mod work;
 
@@ -28,7 +29,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::broker::{Broker, CapsuleInfo, Consumer, Identity, ProcessInfo, Signal};
@@ -96,6 +97,8 @@ struct Shared {
     controls: Controls,
     work: WorkTable,
     acks: Acks,
+    /// One suspect at a time: see `suspect.rs`.
+    suspects: Semaphore,
     info: Arc<ProcessInfo>,
     /// Counts the heartbeats that the store confirmed.
     beats: watch::Sender<u64>,
@@ -264,6 +267,7 @@ impl Worker {
             controls: self.controls,
             work: WorkTable::default(),
             acks: Acks::new(max_unacked),
+            suspects: Semaphore::new(1),
             info: Arc::new(info),
             beats: watch::channel(0).0,
         });

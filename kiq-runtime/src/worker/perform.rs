@@ -13,11 +13,16 @@ use crate::events::Event;
 use crate::job::{BoxFuture, Failure, JobContext, JobResult, Payload, PayloadError, Retry};
 
 use super::Shared;
+use super::suspect::{self, Verdict};
 
 /// How a run ended.
 pub(super) enum Ended {
     /// There was nothing to run.
     NotAJob(PayloadError),
+    /// It was not run: its process died of it too often.
+    Poison(Payload),
+    /// It was not run: another process has it by now.
+    TakenOver,
     /// It ran, or could not be begun.
     Ran {
         job: JobContext,
@@ -33,6 +38,13 @@ pub(super) async fn perform(shared: &Shared, unit: &UnitOfWork) -> Ended {
     let payload = match Payload::parse(&unit.payload) {
         Ok(payload) => payload,
         Err(error) => return Ended::NotAJob(error),
+    };
+    // Held until the run has ended.
+    let _alone = match suspect::admit(shared, unit, &payload).await {
+        Verdict::Innocent => None,
+        Verdict::Suspect(permit) => Some(permit),
+        Verdict::Poison => return Ended::Poison(payload),
+        Verdict::TakenOver => return Ended::TakenOver,
     };
     let def = shared.registry.get(payload.class()).copied();
     let timeout = def.and_then(|def| def.options.timeout);

@@ -12,7 +12,7 @@ use crate::retry::{self, Verdict};
 
 use super::acks::Success;
 use super::perform::Ended;
-use super::{LONGEST_PAUSE, Shared};
+use super::{LONGEST_PAUSE, Shared, suspect};
 
 /// Records the end of a run. A success is only noted, to be told to the store with others; its number is answered.
 pub(super) async fn settle(shared: &Shared, unit: UnitOfWork, ended: Ended) -> Option<u64> {
@@ -22,6 +22,17 @@ pub(super) async fn settle(shared: &Shared, unit: UnitOfWork, ended: Ended) -> O
             settle_for_sure(shared, &unit, &end).await;
             tracing::warn!(queue = &*unit.queue, %error, "not a job; moved to the dead set as it is");
             shared.events.tell(|| Event::NotAJob { queue: unit.queue.clone(), reason: error.to_string() });
+        }
+        Ended::Poison(payload) => {
+            let (class, jid) = (payload.class().to_owned(), payload.jid().clone());
+            let is_kept = payload.dead();
+            let end = if is_kept { suspect::burial(payload, shared.clock.now()) } else { Settlement::Discarded };
+            settle_for_sure(shared, &unit, &end).await;
+            tracing::error!(class, %jid, queue = &*unit.queue, is_kept, "{}", suspect::REASON);
+            shared.events.tell(|| Event::Poison { queue: unit.queue.clone(), class, jid });
+        }
+        Ended::TakenOver => {
+            tracing::warn!(queue = &*unit.queue, "this process's lease had run out: the job runs elsewhere");
         }
         Ended::Ran { job, result: Ok(()), elapsed, span, .. } => {
             span.in_scope(|| tracing::debug!("done"));

@@ -18,7 +18,7 @@ use crate::events::Event;
 
 use super::capsule::Running;
 use super::heartbeat::Duties;
-use super::{Phase, Shared};
+use super::{Phase, Shared, suspect};
 
 /// How long the store may take to hear of the last successes.
 const LAST_ACKS: Duration = Duration::from_secs(3);
@@ -61,6 +61,12 @@ pub(super) async fn when_told(shared: &Arc<Shared>, mut capsules: Vec<Running>, 
 }
 
 async fn give_back(shared: &Shared, left: &[crate::broker::UnitOfWork]) {
+    for unit in left {
+        // A suspect that is stopped has not killed its process: it goes back as it was before it began.
+        if let Err(error) = suspect::acquit(shared, unit).await {
+            tracing::debug!(%error, "a suspect goes back with a death too many");
+        }
+    }
     match shared.consumer.give_back(left).await {
         Ok(jobs) => {
             tracing::warn!(jobs, "given back unfinished; they will run again");

@@ -13,6 +13,7 @@ use crate::broker::{
 use crate::clock::Clock;
 use crate::error::BrokerError;
 use crate::job::BoxFuture;
+use crate::job::recovered::as_suspect;
 
 use super::held::Held;
 use super::link::{Link, LinkError, Target};
@@ -270,8 +271,15 @@ impl RedisConsumer {
                 keys::QUEUES.to_owned(),
                 keys::queue(&queue),
             ];
-            let call = scripts::release(&script_keys).arg(&id).arg(&queue).arg(keys::TOMBSTONE);
-            match self.number(call.arg(u8::from(only_if_dead))).await {
+            let mut call = scripts::release(&script_keys).arg(&id).arg(&queue).arg(keys::TOMBSTONE);
+            call = call.arg(u8::from(only_if_dead));
+            if only_if_dead {
+                // Its process died, and it may be the job that killed it.
+                for suspect in self.suspects_of(&keys::batch(owner, &id)).await? {
+                    call = call.arg(suspect);
+                }
+            }
+            match self.number(call).await {
                 // 0: settled meanwhile, or never taken; below: the owner is back.
                 Ok(jobs) => {
                     if let Some(jobs) = usize::try_from(jobs).ok().filter(|jobs| *jobs > 0) {
@@ -286,6 +294,24 @@ impl RedisConsumer {
             }
         }
         Ok(reclaimed)
+    }
+
+    /// What comes back of a dead process's batch, entry by entry; an empty text for one as it is.
+    async fn suspects_of(&self, batch: &str) -> Result<Vec<String>, LinkError> {
+        let mut all = redis::cmd("LRANGE");
+        all.arg(batch).arg(0).arg(-1);
+        let answer = self.link.ask(all).await?;
+        let now = self.clock.now();
+        let suspect = |entry: &Value| reply::bytes(entry).and_then(|bytes| as_suspect(bytes, now)).unwrap_or_default();
+        Ok(reply::list(&answer).iter().map(suspect).collect())
+    }
+
+    async fn rewrite(&self, slot: &Slot, payload: &str) -> Result<Settled, LinkError> {
+        let call = scripts::mark(&[keys::batch(self.me(), &slot.batch)]).arg(from_end(slot.index));
+        Ok(match self.number(call.arg(keys::TOMBSTONE).arg(payload)).await? {
+            0 => Settled::Stale,
+            _ => Settled::Applied { trimmed: 0 },
+        })
     }
 
     /// The one number a script answers.
@@ -315,6 +341,10 @@ impl Consumer for RedisConsumer {
 
     fn ack<'a>(&'a self, units: &'a [UnitOfWork]) -> BoxFuture<'a, Result<Vec<Settled>, BrokerError>> {
         Box::pin(async move { Ok(self.acknowledge(units).await?) })
+    }
+
+    fn mark<'a>(&'a self, unit: &'a UnitOfWork, payload: &'a str) -> BoxFuture<'a, Result<Settled, BrokerError>> {
+        Box::pin(async move { Ok(self.rewrite(&unit.slot, payload).await?) })
     }
 
     fn give_back<'a>(&'a self, units: &'a [UnitOfWork]) -> BoxFuture<'a, Result<usize, BrokerError>> {

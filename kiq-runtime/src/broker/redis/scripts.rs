@@ -30,6 +30,7 @@ scripts! {
     fetch = "lua/fetch.lua";
     settle = "lua/settle.lua";
     give_back = "lua/give_back.lua";
+    mark = "lua/mark.lua";
     release = "lua/release.lua";
     forget = "lua/forget.lua";
     promote = "lua/promote.lua";

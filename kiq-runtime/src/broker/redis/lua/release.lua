@@ -3,17 +3,21 @@
 --
 -- KEYS  1 lease of the owner  2 index of the owner  3 batch  4 'queues'  5 the queue
 -- ARGV  1 batch id  2 name of the queue  3 tombstone  4 '1': only if the owner's lease has run out
+--       5.. what to put back instead, one for each of the last entries of the batch, '' for an entry as it is
 -- Returns how many went back, or -1 if the owner lives.
 --
--- Atomic because the owner may renew its lease, and others may reclaim the same batch, at any moment.
+-- Atomic because the owner may renew its lease, and others may reclaim the same batch, at any moment. Entries are counted
+-- back from the end: a late owner may have trimmed settled ones off the head since they were read.
 if ARGV[4] == '1' and redis.call('EXISTS', KEYS[1]) == 1 then
   return -1
 end
 local back = 0
 local jobs = redis.call('LRANGE', KEYS[3], 0, -1)
+local shift = #ARGV - #jobs
 for i = #jobs, 1, -1 do
   if jobs[i] ~= ARGV[3] then
-    redis.call('RPUSH', KEYS[5], jobs[i])
+    local new = i + shift > 4 and ARGV[i + shift] or ''
+    redis.call('RPUSH', KEYS[5], new ~= '' and new or jobs[i])
     back = back + 1
   end
 end
