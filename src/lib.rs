@@ -46,10 +46,11 @@
 //!
 //! # What it does not do
 //! A job may run twice: after a crash, or when its worker was cut off for longer than its lease. Write jobs for that. Results
-//! are not kept. Redis Cluster and TLS are refused for now.
+//! are not kept. Redis Cluster is refused for now.
 //!
 //! # Features
 //! - `redis` (default): jobs kept in Redis.
+//! - `tls`: encrypted connections, `rediss://…`, by rustls.
 //! - `inventory` (default): `#[job]` registers the function when the program is linked.
 //! - `logs`: log lines for a terminal, or JSON, for programs with no `tracing` set-up of their own.
 
@@ -198,6 +199,8 @@
 pub use kiq_macros::job;
 #[cfg(feature = "redis")]
 pub use kiq_runtime::broker::RedisBroker;
+#[cfg(feature = "tls")]
+pub use kiq_runtime::broker::redis::Tls;
 pub use kiq_runtime::broker::{self, JobSet, MemoryBroker, Stats};
 pub use kiq_runtime::client::{
     BulkError, Client, Enqueue, EnqueueAll, EnqueueError, EnvironmentError, Receipt, default_client, enqueue,

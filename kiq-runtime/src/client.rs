@@ -56,13 +56,24 @@ impl Client {
         Client::new(Arc::new(MemoryBroker::new(Clock::system())))
     }
 
-    /// A client of the Redis at `url`: `redis://[user:password@]host[:port][/database]`. Connects when it is first used.
+    /// A client of the Redis at `url`: `redis://[user:password@]host[:port][/database]`, `rediss://…` for an encrypted
+    /// connection (feature `tls`), or `unix:///path`. Connects when it is first used.
     ///
     /// # Errors
     /// When `url` is not such an address.
     #[cfg(feature = "redis")]
     pub fn connect(url: &str) -> Result<Self, BrokerError> {
         let broker = crate::broker::RedisBroker::open(url, Clock::system())?;
+        Ok(Client::new(Arc::new(broker)))
+    }
+
+    /// The same for a `rediss://` address, with certificates of one's own.
+    ///
+    /// # Errors
+    /// When `url` is no such address, or a certificate or key cannot be read.
+    #[cfg(feature = "tls")]
+    pub fn connect_with_tls(url: &str, tls: crate::broker::redis::Tls) -> Result<Self, BrokerError> {
+        let broker = crate::broker::RedisBroker::open_with_tls(url, tls, Clock::system())?;
         Ok(Client::new(Arc::new(broker)))
     }
 

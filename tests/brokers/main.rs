@@ -9,3 +9,4 @@ mod redis_faults;
 mod redis_only;
 mod settling;
 mod setup;
+mod tls;

@@ -15,14 +15,22 @@ pub(super) fn parse(url: &str) -> Result<ConnectionInfo, BrokerError> {
     let invalid = |reason: &str| BrokerError::InvalidUrl { url: redact(url), reason: reason.to_owned() };
     match url.split_once("://").map(|(scheme, _)| scheme) {
         Some("redis" | "unix" | "redis+unix") => {}
-        Some("rediss" | "valkeys") => return Err(invalid("TLS connections are not supported yet")),
-        Some(_) => return Err(invalid("the scheme must be redis or unix")),
+        Some("rediss") if !cfg!(feature = "tls") => {
+            return Err(invalid("this program is built without TLS; add the feature `tls` to the dependency kiq"));
+        }
+        Some("rediss") if url.contains('#') => {
+            return Err(invalid(
+                "certificates are always checked; for a private authority name its certificate with `Tls`",
+            ));
+        }
+        Some("rediss") => {}
+        Some(_) => return Err(invalid("the scheme must be redis, rediss or unix")),
         None => return Err(invalid("it has no scheme")),
     }
     // `redis://:a?b@host` would be taken for the host `:a`, and the half of the password that it shows for a port.
     let path =
         url.split_once("://").map_or("", |(_, rest)| rest).split_once(['/', '?', '#']).map_or("", |(_, path)| path);
-    if url.starts_with("redis:") && path.contains('@') {
+    if url.starts_with("redis") && path.contains('@') {
         return Err(invalid("a password with one of / ? # @ must be percent-encoded (%2F %3F %23 %40)"));
     }
     // Of the crate's words only those before the dash: behind it may stand a part of the URL.
@@ -42,6 +50,7 @@ pub(super) fn place(info: &ConnectionInfo) -> String {
     let db = info.redis_settings().db();
     match info.addr() {
         ConnectionAddr::Unix(path) => format!("unix://{}?db={db}", path.display()),
+        ConnectionAddr::TcpTls { host, port, .. } => format!("rediss://{host}:{port}/{db}"),
         address => format!("redis://{address}/{db}"),
     }
 }
@@ -95,8 +104,12 @@ mod tests {
     #[test]
     fn what_is_no_address_is_refused_with_the_reason() {
         let says = |url: &str| parse(url).unwrap_err().to_string();
-        assert!(says("rediss://h").contains("TLS connections are not supported yet"));
-        assert!(says("http://h").contains("the scheme must be redis or unix"));
+        if cfg!(feature = "tls") {
+            assert!(says("rediss://h/#insecure").contains("certificates are always checked"));
+        } else {
+            assert!(says("rediss://h").contains("add the feature `tls`"));
+        }
+        assert!(says("http://h").contains("the scheme must be redis, rediss or unix"));
         assert!(says("localhost:6379").contains("it has no scheme"));
         assert!(says("redis://h:port/0").starts_with("\"redis://h:port/0\" is not a Redis address"));
         assert!(says("redis://u:1?2@h/0").contains("must be percent-encoded"));

@@ -14,6 +14,8 @@ mod promote;
 mod push;
 mod reply;
 mod scripts;
+#[cfg(feature = "tls")]
+mod tls;
 mod wake;
 
 use std::collections::HashSet;
@@ -27,6 +29,9 @@ use crate::error::BrokerError;
 use crate::job::BoxFuture;
 
 use super::{Broker, Consumer, Identity, NewJob, Promotion, PushError};
+
+#[cfg(feature = "tls")]
+pub use tls::Tls;
 
 use consumer::RedisConsumer;
 use link::{Link, LinkError, Target};
@@ -58,18 +63,38 @@ impl RedisBroker {
     /// server's.
     ///
     /// # Errors
-    /// When `url` is no address of the form `redis://[user:password@]host[:port][/database]` or `unix:///path`.
+    /// When `url` is no address of the form `redis://[user:password@]host[:port][/database]`, `rediss://…` (feature
+    /// `tls`) or `unix:///path`.
     pub fn open(url: &str, clock: Clock) -> Result<Self, BrokerError> {
         let info = address::parse(url)?;
         let place = address::place(&info);
+        #[cfg(feature = "tls")]
+        tls::install_provider();
         let client = redis::Client::open(info).map_err(|_| BrokerError::InvalidUrl {
             url: place.clone(),
             reason: "the address cannot be used".to_owned(),
         })?;
+        Ok(Self::of(client, place, clock))
+    }
+
+    /// The same for a `rediss://` address, with certificates of one's own.
+    ///
+    /// # Errors
+    /// As [`open`](RedisBroker::open), and when a certificate or key cannot be read.
+    #[cfg(feature = "tls")]
+    pub fn open_with_tls(url: &str, tls: Tls, clock: Clock) -> Result<Self, BrokerError> {
+        let info = address::parse(url)?;
+        let place = address::place(&info);
+        tls::install_provider();
+        let client = tls.client(info).map_err(|reason| BrokerError::InvalidUrl { url: place.clone(), reason })?;
+        Ok(Self::of(client, place, clock))
+    }
+
+    fn of(client: redis::Client, place: String, clock: Clock) -> Self {
         let target = Arc::new(Target { client, place });
         let link = Arc::new(Link::new(&target));
         let pusher = Pusher::new(&link);
-        Ok(RedisBroker { link, pusher, target, clock, faults: Faults::default() })
+        RedisBroker { link, pusher, target, clock, faults: Faults::default() }
     }
 
     /// The time by which jobs are due: the server's, so that a wrong clock on a client makes nothing early or late.
