@@ -195,7 +195,7 @@
 /// # With other attributes
 /// `#[cfg]` on the function covers all that is made of it. Put `#[kiq::job]` above `#[tracing::instrument]` and the like. The
 /// environment variable `KIQ_DEBUG_MACRO=charge_order` prints what is made of the function of that name while it is compiled.
-pub use kiq_macros::job;
+pub use kiq_macros::{defaults, job, queues};
 #[cfg(feature = "redis")]
 pub use kiq_runtime::broker::RedisBroker;
 pub use kiq_runtime::broker::{self, JobSet, MemoryBroker, Stats};
@@ -207,9 +207,9 @@ pub use kiq_runtime::error::BrokerError;
 pub use kiq_runtime::events::{Event, EventStream, FailureReport, Next};
 pub use kiq_runtime::inspect::{Found, Inspector};
 pub use kiq_runtime::job::{
-    ArgKey, ArgsError, ArgsReader, ArgsWriter, BoxFuture, Data, Disposition, Failure, FromJobContext, Jid, Job,
-    JobContext, JobDef, JobOptions, JobResult, MissingState, Payload, PayloadError, Perform, Registry, RegistryError,
-    Rejection, Retry, State,
+    ArgKey, ArgsError, ArgsReader, ArgsWriter, BoxFuture, Data, DeadJob, Disposition, Failure, FromJobContext, Jid,
+    Job, JobContext, JobDef, JobOptions, JobResult, MissingState, Payload, PayloadError, Perform, Registry,
+    RegistryError, Rejection, Retry, RetryContext, RetryIn, State,
 };
 #[cfg(feature = "logs")]
 pub use kiq_runtime::logs;

@@ -14,7 +14,7 @@ pub(crate) fn sketch(model: &Model) -> TokenStream {
     let function = if model.function.body.is_some() { function } else { TokenStream::new() };
     let Some(handle) = &model.handle else { return function };
     let handle = Ident::new(&handle.to_string(), at(handle.span()));
-    let p = Paths::of(model).private(Span::call_site());
+    let p = Paths::of(&model.options).private(Span::call_site());
     let name = handle.to_string();
     let anything: Vec<TokenStream> = model.function.sig.inputs.iter().map(|_| quote!(_: impl Sized)).collect();
     let anything = anything.get(..model.stored_in_signature()).unwrap_or(&anything);

@@ -4,7 +4,7 @@ use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::parse::{End, Parse, ParseStream, Parser};
-use syn::{Attribute, Expr, Ident, Lit, Signature, Token, Type, Visibility};
+use syn::{Attribute, Expr, Ident, Lit, Path, Signature, Token, Type, Visibility};
 
 /// Everything that is wrong with one item, in the order it was found.
 #[derive(Default)]
@@ -97,7 +97,40 @@ pub(crate) fn types(tokens: TokenStream, mistakes: &mut Mistakes) -> Vec<Listed>
 
 /// Reads a list of expressions.
 pub(crate) fn expressions(tokens: TokenStream, mistakes: &mut Mistakes) -> Vec<Expr> {
-    comma_separated(tokens, mistakes, Expr::parse)
+    list(tokens, mistakes)
+}
+
+/// Reads a list of anything.
+pub(crate) fn list<T: Parse>(tokens: TokenStream, mistakes: &mut Mistakes) -> Vec<T> {
+    comma_separated(tokens, mistakes, T::parse)
+}
+
+/// Takes the `pub,` or `pub(…),` off the beginning; without one it is `pub(crate)`.
+pub(crate) fn visibility(tokens: TokenStream) -> (Visibility, TokenStream) {
+    let split = |input: ParseStream<'_>| {
+        let vis: Visibility = input.parse()?;
+        if !matches!(vis, Visibility::Inherited) {
+            input.parse::<Option<Token![,]>>()?;
+        }
+        Ok((vis, input.parse()?))
+    };
+    match split.parse2(tokens.clone()) {
+        Ok((Visibility::Inherited, rest)) => (syn::parse_quote!(pub(crate)), rest),
+        Ok(found) => found,
+        Err(_) => (syn::parse_quote!(pub(crate)), tokens),
+    }
+}
+
+/// Takes the `crate = path,` off the beginning.
+pub(crate) fn crate_path(tokens: TokenStream) -> (Option<Path>, TokenStream) {
+    let split = |input: ParseStream<'_>| {
+        input.parse::<Token![crate]>()?;
+        input.parse::<Token![=]>()?;
+        let path = input.call(Path::parse_mod_style)?;
+        input.parse::<Option<Token![,]>>()?;
+        Ok((Some(path), input.parse()?))
+    };
+    split.parse2(tokens.clone()).unwrap_or((None, tokens))
 }
 
 /// The keyword of an item that is no function.

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that fails may panic")]
 
+#[path = "../src/defaults.rs"]
+mod defaults;
 #[path = "../src/duration.rs"]
 mod duration;
 #[path = "../src/expand.rs"]
@@ -13,10 +15,16 @@ mod fallback;
 mod model;
 #[path = "../src/name.rs"]
 mod name;
+#[path = "../src/options.rs"]
+mod options;
 #[path = "../src/parse.rs"]
 mod parse;
+#[path = "../src/queues.rs"]
+mod queues;
 #[path = "../src/suggest.rs"]
 mod suggest;
+#[path = "../src/types.rs"]
+mod types;
 
 use std::fs;
 use std::path::Path;
@@ -49,8 +57,18 @@ fn each_option_becomes_what_was_reviewed() {
     assert!(changed.is_empty(), "{}", changed.join("\n"));
 }
 
-/// Expands the one item of `source`, which has `#[job]` or `#[job(…)]` first of its attributes.
+/// Expands the one item of `source`: a `defaults! {…}` or `queues! {…}`, or a function that has `#[job]` or `#[job(…)]` first
+/// of its attributes.
 fn expansion(source: &str) -> String {
+    let expanded = match syn::parse_str::<syn::ItemMacro>(source) {
+        Ok(call) if call.mac.path.is_ident("defaults") => defaults::defaults(call.mac.tokens),
+        Ok(call) if call.mac.path.is_ident("queues") => queues::queues(call.mac.tokens),
+        _ => job_expansion(source),
+    };
+    prettyplease::unparse(&syn::parse2(expanded).unwrap())
+}
+
+fn job_expansion(source: &str) -> TokenStream {
     let mut item = source.parse::<TokenStream>().unwrap().into_iter();
     let _pound = item.next().unwrap();
     let attribute: syn::Meta = match item.next().unwrap() {
@@ -64,8 +82,7 @@ fn expansion(source: &str) -> String {
             TokenStream::new()
         }
     };
-    let expanded = expand::job(options, item.collect());
-    prettyplease::unparse(&syn::parse2(expanded).unwrap())
+    expand::job(options, item.collect())
 }
 
 #[test]

@@ -4,6 +4,7 @@
 mod failing;
 mod jobs;
 mod performing;
+mod retrying;
 mod scheduling;
 mod setup;
 mod stopping;

@@ -18,6 +18,8 @@ use super::{JobDef, Perform};
 #[derive(Clone, Debug, Default)]
 pub struct Registry {
     jobs: BTreeMap<&'static str, JobDef>,
+    /// A former name → the name of the job.
+    aliases: BTreeMap<&'static str, &'static str>,
 }
 
 impl Registry {
@@ -58,23 +60,25 @@ impl Registry {
     }
 
     fn insert(&mut self, job: JobDef) -> Result<(), RegistryError> {
-        match self.jobs.get(job.name) {
-            Some(first) if (first.path, first.file, first.line) != (job.path, job.file, job.line) => {
-                Err(RegistryError { name: job.name, first: place(first), second: place(&job) })
-            }
-            _ => {
-                self.jobs.insert(job.name, job);
-                Ok(())
+        for name in [job.name].iter().chain(job.aliases) {
+            match self.get(name) {
+                Some(first) if (first.path, first.file, first.line) != (job.path, job.file, job.line) => {
+                    return Err(RegistryError { name, first: place(first), second: place(&job) });
+                }
+                _ => {}
             }
         }
+        self.jobs.insert(job.name, job);
+        self.aliases.extend(job.aliases.iter().map(|alias| (*alias, job.name)));
+        Ok(())
     }
 
-    /// The job of that name.
+    /// The job of that name, or that once had it (`aliases = […]`).
     pub fn get(&self, name: &str) -> Option<&JobDef> {
-        self.jobs.get(name)
+        self.jobs.get(name).or_else(|| self.jobs.get(self.aliases.get(name)?))
     }
 
-    /// All jobs, by name.
+    /// All jobs, by name; each once, whatever its aliases.
     pub fn iter(&self) -> impl Iterator<Item = &JobDef> {
         self.jobs.values()
     }
@@ -105,7 +109,7 @@ fn place(job: &JobDef) -> String {
 /// Two jobs of one program have the same name, so a worker could not tell whose payload it holds.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "two jobs are registered as {name}: {first} and {second}; rename one, or give it a name of its own with `#[job(name = \"…\")]`"
+    "two jobs are registered as {name}: {first} and {second}; rename one, or give it a name of its own with `#[job(name = \"…\")]` (`aliases` count as names)"
 )]
 pub struct RegistryError {
     name: &'static str,

@@ -8,6 +8,7 @@ pub mod config;
 
 mod capsule;
 mod desk;
+mod exhausted;
 mod fetcher;
 mod heartbeat;
 mod order;

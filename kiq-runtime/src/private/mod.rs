@@ -1,10 +1,10 @@
 //! What the code that `#[job]` writes calls. Not for anyone else: it changes without notice.
 
+mod scope;
+
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
-use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 pub use std::boxed::Box;
@@ -19,20 +19,20 @@ pub use std::vec::Vec;
 pub use inventory;
 
 pub use crate::__register as register;
+pub use crate::__scope as scope;
 pub use crate::client::Enqueue;
 #[cfg(feature = "inventory")]
 pub use crate::job::registry::Linked;
 pub use crate::job::{
-    ArgKey, ArgsError, ArgsReader, ArgsWriter, BoxFuture, Disposition, Job, JobContext, JobDef, JobOptions, JobResult,
-    MissingState, Perform, Retry, State,
+    ArgKey, ArgsError, ArgsReader, ArgsWriter, BoxFuture, DeadJob, Disposition, Job, JobContext, JobDef, JobOptions,
+    JobResult, MissingState, Perform, Retry, State,
 };
 
-use crate::job::failure::JobError;
-use crate::job::options::{MAX_RETRIES, queue_name_fault};
-use crate::job::{Failure, FromJobContext, JobOutput};
+pub use self::scope::{AnyQueue, Defaults, Here, NoDefaults, Nothing, Queues, Scope};
 
-/// How far a chain of sources is followed: one that comes back to itself must not hang a worker.
-const CHAIN_LIMIT: usize = 100;
+use crate::job::failure::JobError;
+use crate::job::options::{MAX_RETRIES, queue_name_fault, retry_for_fault};
+use crate::job::{Failure, FromJobContext, JobOutput, RetryContext, chain, retry_in};
 
 /// Puts a job on the link-time list. Owned by the runtime, so that the runtime's feature decides and the unsafe tokens
 /// are not the user's.
@@ -52,6 +52,19 @@ macro_rules! __register {
 macro_rules! __register {
     ($job:expr) => {
         const _: $crate::private::JobDef = $job;
+    };
+}
+
+/// What holds where it is written: the compiler looks for the traits of `kiq::defaults!` and `kiq::queues!` there.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __scope {
+    () => {
+        $crate::private::Scope::of(|| {
+            #[allow(unused_imports)]
+            use $crate::private::{AnyQueue as _, NoDefaults as _};
+            ($crate::private::Here.kiq_defaults(), $crate::private::Here.kiq_queues())
+        })
     };
 }
 
@@ -106,6 +119,16 @@ pub const fn check_retry(count: u32) -> Retry {
     Retry::Max(count)
 }
 
+/// The time to retry for, when it is one the format can hold.
+#[track_caller]
+#[expect(clippy::panic, reason = "runs in a const: the panic is the compile error the user reads")]
+pub const fn check_retry_for(time: Duration) -> Retry {
+    if let Some(fault) = retry_for_fault(time) {
+        panic!("{}", fault)
+    }
+    Retry::For(time)
+}
+
 /// The time limit, when it is one.
 #[track_caller]
 #[expect(clippy::panic, reason = "runs in a const: the panic is the compile error the user reads")]
@@ -133,6 +156,22 @@ pub const fn check_tags(tags: &'static [&'static str]) -> &'static [&'static str
         rest = tail;
     }
     tags
+}
+
+/// Former names, when each may be one.
+#[track_caller]
+#[expect(clippy::panic, reason = "runs in a const: the panic is the compile error the user reads")]
+pub const fn check_names(names: &'static [&'static str]) -> &'static [&'static str] {
+    let mut rest = names;
+    while let [first, tail @ ..] = rest {
+        if !is_job_name(first) {
+            panic!(
+                "a job name is one or more parts joined by `::`, each an upper-case letter and then letters, digits and `_`"
+            )
+        }
+        rest = tail;
+    }
+    names
 }
 
 /// What a worker supplies for one parameter.
@@ -197,6 +236,30 @@ pub fn finish<R: JobOutput>(out: R, judge: impl FnOnce(&R::Error) -> Disposition
             let disposition = judge(&error);
             Err(error.into_failure().with_disposition(disposition))
         }
+    }
+}
+
+/// The same for a job with a `retry_in`, which is asked while the error still has its type.
+pub fn finish_asking<J: Perform, R: JobOutput>(
+    out: R,
+    judge: impl FnOnce(&R::Error) -> Disposition,
+    job: &JobContext,
+    root: impl FnOnce(&R::Error) -> Option<&(dyn Error + 'static)>,
+) -> JobResult {
+    let mut answer = None;
+    let judge = |error: &R::Error| {
+        let disposition = judge(error);
+        if let (Some(function), Some(error)) = (J::DEF.retry_in, root(error))
+            && disposition != Disposition::Discard
+        {
+            answer = Some(retry_in::ask(function, &RetryContext::new(job, error)));
+        }
+        disposition
+    };
+    let result = finish(out, judge);
+    match answer {
+        Some(answer) => result.map_err(|failure| failure.with_retry_in(answer)),
+        None => result,
     }
 }
 
@@ -265,29 +328,44 @@ impl<E: Error + 'static> DowncastRef for E {
     }
 }
 
+/// An error as `&dyn Error`, as [`AsDynError`] finds it, for any error a job may have: text has none.
+pub trait Root {
+    fn kiq_root(&self) -> Option<&(dyn Error + 'static)>;
+}
+
+impl<E: Error + 'static> Root for E {
+    fn kiq_root(&self) -> Option<&(dyn Error + 'static)> {
+        Some(self)
+    }
+}
+
+impl Root for dyn Error + 'static {
+    fn kiq_root(&self) -> Option<&(dyn Error + 'static)> {
+        Some(self)
+    }
+}
+
+impl Root for dyn Error + Send + 'static {
+    fn kiq_root(&self) -> Option<&(dyn Error + 'static)> {
+        Some(self)
+    }
+}
+
+impl Root for dyn Error + Send + Sync + 'static {
+    fn kiq_root(&self) -> Option<&(dyn Error + 'static)> {
+        Some(self)
+    }
+}
+
+impl Root for str {
+    fn kiq_root(&self) -> Option<&(dyn Error + 'static)> {
+        None
+    }
+}
+
 /// Whether a `T` is this error, or one of its sources.
 pub fn matches<T: Error + 'static>(direct: Option<&T>, error: &(dyn Error + 'static)) -> bool {
-    direct.is_some() || find_in_chain::<T>(error).next().is_some()
-}
-
-/// All `T` in a chain of sources, outermost first; those in a `Box`, an `Arc` or an `io::Error` too.
-pub fn find_in_chain<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a T> {
-    std::iter::successors(Some(error), |&error| error.source())
-        .take(CHAIN_LIMIT)
-        .flat_map(|link| [find_at(link), inside_io(link).and_then(find_at)])
-        .flatten()
-}
-
-fn find_at<'a, T: Error + 'static>(link: &'a (dyn Error + 'static)) -> Option<&'a T> {
-    link.downcast_ref::<T>()
-        .or_else(|| link.downcast_ref::<Box<T>>().map(|boxed| &**boxed))
-        .or_else(|| link.downcast_ref::<Arc<T>>().map(|shared| &**shared))
-}
-
-/// The error an `io::Error` was made from. Its `source()` skips that one and gives the next.
-fn inside_io<'a>(link: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
-    let inner = link.downcast_ref::<io::Error>()?.get_ref()?;
-    Some(inner)
+    direct.is_some() || chain::find::<T>(error).next().is_some()
 }
 
 /// Whether `test` holds for this error, or for one of its sources, of the type that `test` takes.
@@ -296,45 +374,12 @@ pub fn matches_if<T: Error + 'static, F: Fn(&T) -> bool>(
     direct: Option<&T>,
     error: &(dyn Error + 'static),
 ) -> bool {
-    direct.is_some_and(&test) || find_in_chain::<T>(error).any(&test)
+    direct.is_some_and(&test) || chain::find::<T>(error).any(&test)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[derive(Debug, thiserror::Error)]
-    #[error("timed out")]
-    struct Timeout;
-
-    #[derive(Debug)]
-    struct Ring;
-
-    static RING: Ring = Ring;
-
-    impl fmt::Display for Ring {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("round")
-        }
-    }
-
-    impl Error for Ring {
-        fn source(&self) -> Option<&(dyn Error + 'static)> {
-            Some(&RING)
-        }
-    }
-
-    #[test]
-    fn a_chain_that_comes_back_to_itself_ends() {
-        assert!(!matches::<Timeout>(None, &RING));
-    }
-
-    #[test]
-    fn an_error_inside_an_io_error_is_found() {
-        let error = io::Error::other(Timeout);
-
-        assert!(matches::<Timeout>(None, &error));
-    }
 
     #[test]
     fn job_names_are_what_ruby_can_look_up() {
