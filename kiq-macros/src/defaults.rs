@@ -17,7 +17,7 @@ pub(crate) fn defaults(input: TokenStream) -> TokenStream {
     let errors = mistakes.to_compile_errors();
     let paths = Paths::of(&options);
     let p = paths.private(Span::call_site());
-    let set = paths.set(&options);
+    let set = paths.set(&options, None);
     quote! {
         #errors
 

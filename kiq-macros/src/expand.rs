@@ -100,12 +100,12 @@ impl Paths<'_> {
         quote_spanned!(at(span)=> #p::#check(#value))
     }
 
-    /// The calls that set what these options set.
-    pub(crate) fn set(&self, options: &Options) -> TokenStream {
+    /// The calls that set what these options set. The scope, where there is one, knows which queues are declared.
+    pub(crate) fn set(&self, options: &Options, scope: Option<&Ident>) -> TokenStream {
         let p = self.private(Span::call_site());
         let mut set = TokenStream::new();
         if let Some(queue) = &options.queue {
-            let queue = self.checked("check_queue", queue);
+            let queue = self.queue(queue, scope);
             set.extend(quote!(.queue(#queue)));
         }
         if let Some(retry) = &options.retry {
@@ -120,7 +120,7 @@ impl Paths<'_> {
             set.extend(quote!(.retry(#retry)));
         }
         if let Some(queue) = &options.retry_queue {
-            let queue = self.checked("check_queue", queue);
+            let queue = self.queue(queue, scope);
             set.extend(quote!(.retry_queue(#queue)));
         }
         if let Some(dead) = &options.dead {
@@ -138,6 +138,12 @@ impl Paths<'_> {
             set.extend(quote!(.tags(#tags)));
         }
         set
+    }
+
+    fn queue(&self, queue: &Expr, scope: Option<&Ident>) -> TokenStream {
+        let Some(scope) = scope else { return self.checked("check_queue", queue) };
+        let scope = located(scope, queue.span());
+        quote_spanned!(at(queue.span())=> #scope.queue(#queue))
     }
 
     fn texts(&self, check: &str, texts: &Texts) -> TokenStream {
@@ -379,21 +385,25 @@ impl<'a> Expansion<'a> {
         self.paths.checked(check, value)
     }
 
-    /// The options: those of the scope, then the job's own, all together in declared queues.
+    /// The options: those of the scope, then the job's own.
     fn options(&self) -> TokenStream {
         let Expansion { p, .. } = self;
         let options = &self.model.options;
         let function = &self.model.function.sig;
-        let span = options.queue.as_ref().map_or(function.ident.span(), Spanned::span);
         let scope = mixed("__scope", Span::call_site());
-        let here = located(&scope, span);
         let blocking = function.asyncness.is_none().then(|| quote!(.blocking()));
-        let own = self.paths.set(options);
-        let checked = quote_spanned!(at(span)=> #here.check(#here.options #own));
+        let start = match &options.queue {
+            Some(_) => quote!(#scope.options),
+            None => {
+                let here = located(&scope, function.ident.span());
+                quote_spanned!(at(function.ident.span())=> #here.with_its_queue())
+            }
+        };
+        let own = self.paths.set(options, Some(&scope));
         quote! {
             {
                 let #scope = #p::scope!()#blocking;
-                #checked
+                #start #own
             }
         }
     }

@@ -217,26 +217,21 @@ impl Reader<'_> {
         self.seen.iter().find(|key| key.unraw() == word)
     }
 
-    /// What can be said only when all about retries has been read.
+    /// A job goes by the time or by a count.
     fn check_retries(&mut self) {
-        if let Some(time) = self.retry_for.take() {
-            match (&self.options.retry, self.key("retry").cloned()) {
-                (Some(Retry::Default) | None, _) | (_, None) => self.options.retry = Some(Retry::For(time)),
-                (Some(Retry::Never), Some(key)) => {
-                    self.mistakes.on(&key, "`retry = false` and `retry_for` contradict each other; leave one out");
-                }
-                (_, Some(key)) => {
-                    let message = "with `retry_for` the time decides and a count would do nothing; leave one out";
-                    self.mistakes.on(&key, message);
-                }
+        let Some(time) = self.retry_for.take() else { return };
+        let message = match &self.options.retry {
+            Some(Retry::Never) => "`retry = false` and `retry_for` contradict each other; leave one out",
+            Some(Retry::Count(_) | Retry::Const(_)) => {
+                "with `retry_for` the time decides and a count would do nothing; leave one out"
             }
-        }
-        if matches!(self.options.retry, Some(Retry::Never | Retry::Count(0))) {
-            for word in ["retry_in", "retry_queue"] {
-                if let Some(key) = self.key(word).cloned() {
-                    self.mistakes.on(&key, format!("this job has no retries, so `{word}` would do nothing"));
-                }
+            _ => {
+                self.options.retry = Some(Retry::For(time));
+                return;
             }
+        };
+        if let Some(key) = self.key("retry").cloned() {
+            self.mistakes.on(&key, message);
         }
     }
 

@@ -29,7 +29,7 @@ impl my::kiq::__private::Job for A {
     const NAME: &'static str = "A";
     const OPTIONS: my::kiq::__private::JobOptions = {
         let __scope = my::kiq::__private::scope!();
-        __scope.check(__scope.options)
+        __scope.with_its_queue()
     };
     #[allow(unused_variables)]
     fn write_args(&self, __w: &mut my::kiq::__private::ArgsWriter) {}

@@ -18,17 +18,17 @@ pub(crate) mod queues {
     #[doc(hidden)]
     #[allow(missing_debug_implementations)]
     pub struct __Declared;
-    #[automatically_derived]
-    impl Declared for ::kiq::__private::Here {
-        fn kiq_queues(self) -> __Declared {
-            __Declared
-        }
+}
+#[automatically_derived]
+impl queues::Declared for ::kiq::__private::Here {
+    fn kiq_queues(self) -> queues::__Declared {
+        queues::__Declared
     }
-    #[automatically_derived]
-    impl ::kiq::__private::Queues for __Declared {
-        const DECLARED: ::kiq::__private::Option<&'static [&'static str]> = ::kiq::__private::Option::None;
-        const FAULT: &'static str = "a queue of this job is not among those of `kiq::queues!`: high";
-    }
+}
+#[automatically_derived]
+impl ::kiq::__private::Queues for queues::__Declared {
+    const DECLARED: ::kiq::__private::Option<&'static [&'static str]> = ::kiq::__private::Option::None;
+    const FAULT: &'static str = "a queue of this job is not among those of `kiq::queues!`: high";
 }
 #[allow(unused_imports)]
 use queues::Declared as _;

@@ -29,7 +29,7 @@ impl ::kiq::__private::Job for Printer {
     const NAME: &'static str = "Pdf::RenderJob";
     const OPTIONS: ::kiq::__private::JobOptions = {
         let __scope = ::kiq::__private::scope!();
-        __scope.check(__scope.options)
+        __scope.with_its_queue()
     };
     #[allow(unused_variables)]
     fn write_args(&self, __w: &mut ::kiq::__private::ArgsWriter) {}

@@ -24,19 +24,19 @@ pub(crate) mod queues {
     #[doc(hidden)]
     #[allow(missing_debug_implementations)]
     pub struct __Declared;
-    #[automatically_derived]
-    impl Declared for ::kiq::__private::Here {
-        fn kiq_queues(self) -> __Declared {
-            __Declared
-        }
+}
+#[automatically_derived]
+impl queues::Declared for ::kiq::__private::Here {
+    fn kiq_queues(self) -> queues::__Declared {
+        queues::__Declared
     }
-    #[automatically_derived]
-    impl ::kiq::__private::Queues for __Declared {
-        const DECLARED: ::kiq::__private::Option<&'static [&'static str]> = ::kiq::__private::Option::Some(
-            &ALL,
-        );
-        const FAULT: &'static str = "a queue of this job is not among those of `kiq::queues!`: high, default, mail-out";
-    }
+}
+#[automatically_derived]
+impl ::kiq::__private::Queues for queues::__Declared {
+    const DECLARED: ::kiq::__private::Option<&'static [&'static str]> = ::kiq::__private::Option::Some(
+        &queues::ALL,
+    );
+    const FAULT: &'static str = "a queue of this job is not among those of `kiq::queues!`: high, default, mail-out";
 }
 #[allow(unused_imports)]
 use queues::Declared as _;

@@ -30,15 +30,8 @@ impl ::kiq::__private::Job for A {
     const OPTIONS: ::kiq::__private::JobOptions = {
         let __scope = ::kiq::__private::scope!();
         __scope
-            .check(
-                __scope
-                    .options
-                    .retry(
-                        ::kiq::__private::Retry::For(
-                            ::kiq::__private::millis(172800000u64),
-                        ),
-                    ),
-            )
+            .with_its_queue()
+            .retry(::kiq::__private::Retry::For(::kiq::__private::millis(172800000u64)))
     };
     #[allow(unused_variables)]
     fn write_args(&self, __w: &mut ::kiq::__private::ArgsWriter) {}

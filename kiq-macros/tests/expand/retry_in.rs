@@ -36,7 +36,7 @@ impl ::kiq::__private::Job for Charge {
     const NAME: &'static str = "Charge";
     const OPTIONS: ::kiq::__private::JobOptions = {
         let __scope = ::kiq::__private::scope!();
-        __scope.check(__scope.options)
+        __scope.with_its_queue()
     };
     fn write_args(&self, __w: &mut ::kiq::__private::ArgsWriter) {
         __w.arg(Self::__arg0(), &self.order_id);

@@ -29,7 +29,7 @@ impl ::kiq::__private::Job for A {
     const NAME: &'static str = "A";
     const OPTIONS: ::kiq::__private::JobOptions = {
         let __scope = ::kiq::__private::scope!();
-        __scope.check(__scope.options.retry_queue(::kiq::__private::check_queue("slow")))
+        __scope.with_its_queue().retry_queue(__scope.queue("slow"))
     };
     #[allow(unused_variables)]
     fn write_args(&self, __w: &mut ::kiq::__private::ArgsWriter) {}

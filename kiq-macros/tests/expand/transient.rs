@@ -33,7 +33,7 @@ impl ::kiq::__private::Job for A {
     const NAME: &'static str = "A";
     const OPTIONS: ::kiq::__private::JobOptions = {
         let __scope = ::kiq::__private::scope!();
-        __scope.check(__scope.options)
+        __scope.with_its_queue()
     };
     #[allow(unused_variables)]
     fn write_args(&self, __w: &mut ::kiq::__private::ArgsWriter) {}

@@ -44,7 +44,7 @@ impl ::kiq::__private::Job for LegacySync {
     const NAME: &'static str = "LegacySync";
     const OPTIONS: ::kiq::__private::JobOptions = {
         let __scope = ::kiq::__private::scope!();
-        __scope.check(__scope.options.queue(::kiq::__private::check_queue("ruby")))
+        __scope.options.queue(__scope.queue("ruby"))
     };
     fn write_args(&self, __w: &mut ::kiq::__private::ArgsWriter) {
         __w.arg(Self::__arg0(), &self.account_id);

@@ -5,6 +5,7 @@
 //! made; its type alone carries the constants.
 
 use crate::job::JobOptions;
+use crate::job::options::queue_name_fault;
 
 /// What the lookup is about.
 #[derive(Clone, Copy, Debug)]
@@ -60,7 +61,7 @@ impl Queues for Nothing {
 /// What holds where a job stands.
 #[derive(Clone, Copy, Debug)]
 pub struct Scope {
-    /// What a job starts from.
+    /// What a job starts from that names a queue.
     pub options: JobOptions,
     declared: Option<&'static [&'static str]>,
     fault: &'static str,
@@ -80,21 +81,27 @@ impl Scope {
         self
     }
 
-    /// The job's options, when its queues are declared.
+    /// A queue's name, when it may be one and is declared.
     #[track_caller]
     #[must_use]
     #[expect(clippy::panic, reason = "runs in a const: the panic is the compile error the user reads")]
-    pub const fn check(self, options: JobOptions) -> JobOptions {
-        if let Some(declared) = self.declared {
-            let retries_fit = match options.retry_queue {
-                Some(queue) => is_among(declared, queue),
-                None => true,
-            };
-            if !is_among(declared, options.queue) || !retries_fit {
-                panic!("{}", self.fault)
-            }
+    pub const fn queue(self, name: &'static str) -> &'static str {
+        if let Some(fault) = queue_name_fault(name) {
+            panic!("{}", fault)
         }
-        options
+        if let Some(declared) = self.declared
+            && !is_among(declared, name)
+        {
+            panic!("{}", self.fault)
+        }
+        name
+    }
+
+    /// What a job starts from that names no queue, when the one it is left with is declared.
+    #[track_caller]
+    #[must_use]
+    pub const fn with_its_queue(self) -> JobOptions {
+        self.options.queue(self.queue(self.options.queue))
     }
 }
 

@@ -1,0 +1,6 @@
+#![allow(unused)]
+
+#[kiq::job]
+async fn typing(id: u64, name: ) {}
+
+fn main() {}
