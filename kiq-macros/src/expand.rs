@@ -10,10 +10,10 @@ use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{Expr, ReturnType};
 
-use crate::fallback;
 use crate::model::{self, Absent, KeptAs, Model, Param, Stored};
 use crate::options::{Disposition, Name, Options, Retry, Rule, Texts, Time, When};
 use crate::parse::{self, Function, Mistakes};
+use crate::{fallback, options};
 
 /// What `#[job(options)] item` becomes.
 pub(crate) fn job(options: TokenStream, item: TokenStream) -> TokenStream {
@@ -22,12 +22,21 @@ pub(crate) fn job(options: TokenStream, item: TokenStream) -> TokenStream {
     let function: Function = match syn::parse2(item.clone()) {
         Ok(function) => function,
         Err(error) => {
-            match parse::item_keyword(&item) {
-                Some(keyword) => mistakes.on(&keyword, "`#[job]` goes on a function"),
-                None => mistakes.add(error),
-            }
+            let code = match (parse::item_keyword(&item), parse::unfinished(&item)) {
+                (None, Some(function)) => {
+                    let options = options::of_unfinished(entries, &mut mistakes);
+                    fallback::unfinished(&function, &item, &options)
+                }
+                (keyword, _) => {
+                    match keyword {
+                        Some(keyword) => mistakes.on(&keyword, "`#[job]` goes on a function"),
+                        None => mistakes.add(error),
+                    }
+                    item
+                }
+            };
             let errors = mistakes.to_compile_errors();
-            return quote!(#errors #item);
+            return quote!(#errors #code);
         }
     };
     let model = model::build(entries, function, &mut mistakes);

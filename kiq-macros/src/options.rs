@@ -149,10 +149,16 @@ fn read(entries: Vec<Entry>, place: Place<'_>, mistakes: &mut Mistakes) -> Optio
     options
 }
 
+/// Reads the options of a function that cannot be read yet: what depends on its signature is not judged.
+pub(crate) fn of_unfinished(entries: Vec<Entry>, mistakes: &mut Mistakes) -> Options {
+    read(entries, Place::Unfinished, mistakes)
+}
+
 /// Where the options stand.
 #[derive(Clone, Copy)]
 enum Place<'a> {
     Job(&'a Function),
+    Unfinished,
     Module,
 }
 
@@ -249,7 +255,7 @@ impl Reader<'_> {
             return self.mistakes.on(&key, format!("`{word}` is not supported yet"));
         }
         let options = match self.place {
-            Place::Job(_) => OPTIONS.as_slice(),
+            Place::Job(_) | Place::Unfinished => OPTIONS.as_slice(),
             Place::Module => SHARED.as_slice(),
         };
         let known = ALSO_KNOWN_AS.iter().find(|(other, known)| *other == word && options.contains(known));

@@ -1,7 +1,7 @@
 //! What `#[job]` writes, option by option, as ordinary Rust: `tests/expand/<case>.rs` is the function and, below a line, what
 //! becomes of it. `KIQ_OVERWRITE=1 cargo test -p kiq-macros` writes the second half anew; read the difference.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that fails may panic")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that fails may panic")]
 
 #[path = "../src/defaults.rs"]
 mod defaults;
@@ -85,6 +85,106 @@ fn job_expansion(source: &str) -> TokenStream {
     expand::job(options, item.collect())
 }
 
+/// An editor calls the attribute after every keystroke.
+mod while_somebody_types {
+    use proc_macro2::{Group, TokenTree};
+
+    use super::*;
+
+    const FUNCTION: &str = "pub async fn charge(order_id: u64, note: &str, pairs: Vec<(u8, String)>, \
+                            #[arg(default = 1)] tries: u32, db: Data<Db>) -> Result<(), Error> { db.work(order_id).await }";
+    const OPTIONS: &str = "queue = \"high\", retry = 3, retry_in = patient, on_exhausted = refund, transient = [HttpError, \
+                           io::Error], discard_if = |e: &Gone| e.is_real(), timeout = \"30s\", tags = [\"a\", B], dead = true, \
+                           name = \"Pdf::Charge\", aliases = [\"Old\"], derive(Clone)";
+
+    /// The stream cut off after each of its tokens; inside a group, the group is closed, as editors do, and what comes after it
+    /// is kept or not.
+    fn cut(tokens: TokenStream, keep_the_rest: bool) -> Vec<TokenStream> {
+        let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+        let mut states = vec![TokenStream::new()];
+        for at in 0..tokens.len() {
+            let before = tokens[..at].iter().cloned();
+            if let TokenTree::Group(group) = &tokens[at] {
+                let rest = tokens.iter().skip(at + 1).cloned().filter(|_| keep_the_rest);
+                for inside in cut(group.stream(), keep_the_rest) {
+                    let group = TokenTree::Group(Group::new(group.delimiter(), inside));
+                    states.push(before.clone().chain([group]).chain(rest.clone()).collect());
+                }
+            }
+            states.push(before.chain([tokens[at].clone()]).collect());
+        }
+        states
+    }
+
+    fn states(tokens: &str) -> Vec<TokenStream> {
+        let tokens: TokenStream = tokens.parse().unwrap();
+        [true, false].into_iter().flat_map(|keep| self::cut(tokens.clone(), keep)).collect()
+    }
+
+    fn errors(expanded: &str) -> usize {
+        expanded.matches("compile_error").count()
+    }
+
+    #[test]
+    fn a_half_typed_function_is_given_back_with_its_struct_and_no_word_of_ours() {
+        let mut unfinished = 0;
+        for item in states(FUNCTION) {
+            let expanded = expand::job(TokenStream::new(), item.clone()).to_string();
+
+            let read: Result<parse::Function, _> = syn::parse2(item.clone());
+            let has_name = parse::unfinished(&item).is_some();
+            match read {
+                // `#[arg(def)]` can be read, and is a mistake.
+                Ok(_) => assert!(errors(&expanded) <= 1, "{item}"),
+                // The compiler says what is missing, since it reads the item too.
+                Err(_) if has_name => {
+                    unfinished += 1;
+                    assert_eq!(errors(&expanded), 0, "{item}");
+                    assert!(expanded.contains(&item.to_string()), "{item}: {expanded}");
+                }
+                Err(_) => assert_eq!(errors(&expanded), 1, "{item}"),
+            }
+            assert_eq!(expanded.contains("struct Charge"), has_name, "{item}");
+        }
+        assert!(unfinished > 30, "{unfinished}");
+    }
+
+    #[test]
+    fn a_half_typed_option_is_one_error_and_the_job_is_there() {
+        let item: TokenStream = FUNCTION.parse().unwrap();
+        for options in states(OPTIONS) {
+            let expanded = expand::job(options.clone(), item.clone()).to_string();
+
+            assert!(errors(&expanded) <= 1, "{options}: {expanded}");
+            assert!(expanded.contains("pub async fn charge (order_id : u64 , note : & str"), "{options}");
+            assert!(expanded.contains("pub struct Charge"), "{options}");
+            assert!(expanded.contains("db . work (order_id) . await"), "{options}");
+        }
+    }
+
+    #[test]
+    fn the_struct_takes_as_many_arguments_as_can_be_seen() {
+        let item: TokenStream =
+            "fn a(n: u8, map: HashMap<u8, (u8, u8)>, db: Data<X>, #[inject] t: T, #[arg] d: Data<u8>, x: )"
+                .parse()
+                .unwrap();
+
+        assert_eq!(parse::unfinished(&item).unwrap().arguments, 4);
+    }
+
+    #[test]
+    fn a_half_typed_list_of_queues_or_defaults_is_one_error_and_the_names_are_there() {
+        for input in states("queue = \"low\", retry = 5, tags = [\"mail\"], timeout = \"30s\"") {
+            let expanded = defaults::defaults(input.clone()).to_string();
+            assert!(errors(&expanded) <= 1 && expanded.contains("trait JobDefaults"), "{input}");
+        }
+        for input in states("high, default, \"mail-out\"") {
+            let expanded = queues::queues(input.clone()).to_string();
+            assert!(errors(&expanded) <= 1 && expanded.contains("mod queues"), "{input}");
+        }
+    }
+}
+
 #[test]
 fn a_body_that_is_half_typed_is_passed_on_as_it_is() {
     let item = "async fn typing(id: u64) { let order = id. }".parse().unwrap();
@@ -98,7 +198,7 @@ fn a_body_that_is_half_typed_is_passed_on_as_it_is() {
 
 #[test]
 fn what_cannot_be_read_at_all_is_given_back_with_one_error() {
-    let item: TokenStream = "async fn broken(id u64) {}".parse().unwrap();
+    let item: TokenStream = "async fn".parse().unwrap();
 
     let expanded = expand::job(TokenStream::new(), item.clone()).to_string();
 
