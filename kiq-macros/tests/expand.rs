@@ -57,6 +57,24 @@ fn each_option_becomes_what_was_reviewed() {
     assert!(changed.is_empty(), "{}", changed.join("\n"));
 }
 
+#[test]
+fn the_expansion_shown_in_the_architecture_is_the_true_one() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = fs::read_to_string(root.join("../ARCHITECTURE.md")).unwrap();
+    let shown = text.split("<!-- held to be true").nth(1).and_then(|rest| rest.split("```").nth(1)).unwrap();
+    let shown = shown.trim_start_matches("rust,ignore").replace("__p::", "::kiq::__private::");
+    let case = fs::read_to_string(root.join("tests/expand/charge_order.rs")).unwrap();
+    let (_, reviewed) = case.split_once(BORDER).unwrap();
+
+    // Both through one printer, without what differs in the blanks of docs and of the call of another macro.
+    let printed = |code: &str| {
+        let code = code.replace("/// ", "///").replace("< ChargeOrder as ::kiq::__private::Perform > ::DEF", "JOB");
+        let code = code.replace("<ChargeOrder as ::kiq::__private::Perform>::DEF", "JOB");
+        prettyplease::unparse(&syn::parse_file(&code).unwrap())
+    };
+    assert_eq!(printed(&shown), printed(reviewed));
+}
+
 /// Expands the one item of `source`: a `defaults! {…}` or `queues! {…}`, or a function that has `#[job]` or `#[job(…)]` first
 /// of its attributes.
 fn expansion(source: &str) -> String {
@@ -105,7 +123,7 @@ mod while_somebody_types {
         for at in 0..tokens.len() {
             let before = tokens[..at].iter().cloned();
             if let TokenTree::Group(group) = &tokens[at] {
-                let rest = tokens.iter().skip(at + 1).cloned().filter(|_| keep_the_rest);
+                let rest = tokens.iter().skip(at + 1).filter(|_| keep_the_rest).cloned();
                 for inside in cut(group.stream(), keep_the_rest) {
                     let group = TokenTree::Group(Group::new(group.delimiter(), inside));
                     states.push(before.clone().chain([group]).chain(rest.clone()).collect());

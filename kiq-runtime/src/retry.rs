@@ -203,16 +203,15 @@ mod tests {
     #[test]
     fn a_payload_that_does_not_say_goes_by_its_class() {
         let failure = Failure::new("E", "boom");
-        let verdict = |fields, class| judge(&job(fields), "q", class, &failure, &Backoff::Sidekiq, NOW, |_| 0);
+        let verdict = |fields, class: Option<JobOptions>| {
+            judge(&job(fields), "q", class.as_ref(), &failure, &Backoff::Sidekiq, NOW, |_| 0)
+        };
         let options = JobOptions::new().retry_queue("later");
-        assert!(matches!(verdict("", Some(&options.retry(Retry::Never))), Verdict::Dropped));
-        assert!(matches!(verdict("", Some(&options.retry(Retry::Max(0)))), Verdict::Dead { .. }));
+        assert!(matches!(verdict("", Some(options.retry(Retry::Never))), Verdict::Dropped));
+        assert!(matches!(verdict("", Some(options.retry(Retry::Max(0)))), Verdict::Dead { .. }));
         let old = r#","failed_at":1795452000.5,"retry_count":0"#;
-        assert!(matches!(
-            verdict(old, Some(&options.retry(Retry::For(Duration::from_secs(60))))),
-            Verdict::Dead { .. }
-        ));
-        let queue = |fields| match verdict(fields, Some(&options)) {
+        assert!(matches!(verdict(old, Some(options.retry(Retry::For(Duration::from_secs(60))))), Verdict::Dead { .. }));
+        let queue = |fields| match verdict(fields, Some(options)) {
             Verdict::Retry { payload, .. } => Payload::parse(payload.as_bytes()).unwrap().queue(),
             other => panic!("{other:?}"),
         };

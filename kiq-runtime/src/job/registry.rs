@@ -124,3 +124,58 @@ pub struct Linked(pub JobDef);
 
 #[cfg(feature = "inventory")]
 inventory::collect!(Linked);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::{ArgsError, ArgsReader, ArgsWriter, Job};
+
+    macro_rules! job {
+        ($job:ident, $aliases:expr) => {
+            struct $job;
+            impl Job for $job {
+                const NAME: &'static str = stringify!($job);
+                fn write_args(&self, _: &mut ArgsWriter) {}
+                fn read_args(_: &mut ArgsReader<'_>) -> Result<Self, ArgsError> {
+                    Ok($job)
+                }
+            }
+            impl Perform for $job {
+                const DEF: JobDef = JobDef::new::<Self>(|_| Box::pin(std::future::ready(Ok(())))).aliases($aliases).at(
+                    concat!("jobs::", stringify!($job)),
+                    file!(),
+                    line!(),
+                );
+            }
+        };
+    }
+
+    job!(Charge, &["Pay", "OldPay"]);
+    job!(Refund, &["OldPay"]);
+    job!(Pay, &[]);
+
+    #[test]
+    fn a_job_is_found_under_all_its_names_and_listed_once() {
+        let mut jobs = Registry::new();
+        jobs.register::<Charge>().unwrap();
+        jobs.register::<Charge>().unwrap();
+
+        for name in ["Charge", "Pay", "OldPay"] {
+            assert_eq!(jobs.get(name).map(|job| job.name), Some("Charge"), "{name}");
+        }
+        assert!(jobs.get("Refund").is_none());
+        assert_eq!(jobs.iter().count(), 1);
+    }
+
+    #[test]
+    fn a_former_name_that_another_job_has_is_an_error() {
+        let mut jobs = Registry::new();
+        jobs.register::<Charge>().unwrap();
+
+        for (error, name) in [(jobs.register::<Refund>(), "OldPay"), (jobs.register::<Pay>(), "Pay")] {
+            let error = error.unwrap_err().to_string();
+            assert!(error.starts_with(&format!("two jobs are registered as {name}: jobs::Charge")), "{error}");
+        }
+        assert_eq!(jobs.iter().count(), 1);
+    }
+}

@@ -305,12 +305,16 @@ impl Worker {
             tracing::info!(capsule = capsule.name, concurrency = capsule.concurrency, mode, queues = queues.join(" "));
         }
         let served = |queue: &str| self.capsules.iter().any(|c| c.queues.iter().any(|(name, _)| name == queue));
-        for job in self.registry.iter().filter(|job| !served(job.options.queue)) {
-            tracing::warn!(
-                job = job.name,
-                queue = job.options.queue,
-                "this worker does not serve the queue of this job; another must, or add it with `.queues(…)`"
-            );
+        for job in self.registry.iter() {
+            for queue in [Some(job.options.queue), job.options.retry_queue].into_iter().flatten() {
+                if !served(queue) {
+                    tracing::warn!(
+                        job = job.name,
+                        queue,
+                        "this worker does not serve the queue of this job; another must, or add it with `.queues(…)`"
+                    );
+                }
+            }
         }
     }
 }

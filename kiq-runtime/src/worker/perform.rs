@@ -9,7 +9,7 @@ use tracing::Instrument as _;
 
 use crate::broker::UnitOfWork;
 use crate::events::Event;
-use crate::job::{BoxFuture, Failure, JobContext, JobDef, JobResult, Payload, PayloadError};
+use crate::job::{BoxFuture, Failure, JobContext, JobResult, Payload, PayloadError};
 
 use super::Shared;
 
@@ -18,14 +18,7 @@ pub(super) enum Ended {
     /// There was nothing to run.
     NotAJob(PayloadError),
     /// It ran, or could not be begun.
-    Ran {
-        job: JobContext,
-        /// The job's definition; none of a class nobody here knows.
-        def: Option<JobDef>,
-        result: JobResult,
-        elapsed: Duration,
-        span: tracing::Span,
-    },
+    Ran { job: JobContext, result: JobResult, elapsed: Duration, span: tracing::Span },
 }
 
 pub(super) async fn perform(shared: &Shared, unit: &UnitOfWork) -> Ended {
@@ -60,7 +53,7 @@ pub(super) async fn perform(shared: &Shared, unit: &UnitOfWork) -> Ended {
     let elapsed = started.elapsed();
     // Seconds with three decimals, as Sidekiq logs them.
     span.record("elapsed", elapsed.as_secs_f64().mul_add(1e3, 0.5).floor() / 1e3);
-    Ended::Ran { job, def, result, elapsed, span }
+    Ended::Ran { job, result, elapsed, span }
 }
 
 fn unknown(shared: &Shared, class: &str) -> String {

@@ -24,7 +24,7 @@ pub(super) async fn settle(shared: &Shared, unit: &UnitOfWork, ended: Ended) {
             tracing::warn!(queue = &*unit.queue, %error, "not a job; moved to the dead set as it is");
             shared.events.tell(|| Event::NotAJob { queue: unit.queue.clone(), reason: error.to_string() });
         }
-        Ended::Ran { job, result: Ok(()), elapsed, span, .. } => {
+        Ended::Ran { job, result: Ok(()), elapsed, span } => {
             let settled = settle_for_sure(shared, unit, &Settlement::Done).await;
             let _in_span = span.enter();
             tracing::debug!("done");
@@ -33,9 +33,10 @@ pub(super) async fn settle(shared: &Shared, unit: &UnitOfWork, ended: Ended) {
             }
             shared.events.tell(|| Event::Done { job, elapsed });
         }
-        Ended::Ran { job, def, result: Err(failure), elapsed, span } => {
-            let failure = Arc::new(asked(&job, def.as_ref(), failure));
-            let end = settle_failure(shared, unit, &job, def.as_ref(), &failure);
+        Ended::Ran { job, result: Err(failure), elapsed, span } => {
+            let def = shared.registry.get(job.class());
+            let failure = Arc::new(asked(&job, def, failure));
+            let end = settle_failure(shared, unit, &job, def, &failure);
             let (next, trimmed) = end.instrument(span.clone()).await;
             let _in_span = span.enter();
             log_failure(&failure, next);
