@@ -34,6 +34,8 @@
 //! | to | see |
 //! |---|---|
 //! | define a job | [`job`](macro@job), [`Data`], [`JobContext`]; by hand: [`Job`], [`Perform`] |
+//! | define many alike | [`defaults!`](macro@defaults), [`queues!`](macro@queues) |
+//! | decide about retries | [`RetryIn`], [`RetryContext`], [`Backoff`], [`DeadJob`] |
 //! | enqueue | [`Client`], [`Enqueue`], [`enqueue_all`], [`EnqueueError`] |
 //! | run | [`Worker`], [`WorkerBuilder`], [`Capsule`], [`Controls`] |
 //! | know what happens | [`Event`], [`Inspector`], and `tracing`: one span a job |
@@ -92,7 +94,12 @@
 /// |---|---|---|---|
 /// | `queue` | text | `"default"` | 1 to 128 of `A-Z a-z 0-9 _ . : -` |
 /// | `retry` | a count, `true` or `false` | `true`: 25 retries | at most 1000; `0`: the first failure goes to the dead set; `false`: it leaves nothing |
+/// | `retry_for` | `"2d"` (`d h m s ms`) or a `Duration`: retry as often as fits into that time after the first failure | a count | whole seconds, 1 to 10⁹; not beside a count |
+/// | `retry_in` | a `fn(&RetryContext<'_>) -> RetryIn`: when to try again | the worker's [`Backoff`] | |
+/// | `retry_queue` | text: the queue of the retries | the one it came from | as `queue` |
+/// | `on_exhausted` | an `async fn(DeadJob)`, or one that returns a `Result<(), E>`: run when the retries are used up | none | |
 /// | `name` | text: the job's name in Redis | the function's name in camel case | parts joined by `::`, each `[A-Z][A-Za-z0-9_]*` |
+/// | `aliases` | `["…", …]`: names it had before, under which stored jobs are still found | none | as `name` |
 /// | `handle` | an identifier: the struct's name | the function's name in camel case | |
 /// | `transient` | `[T, …]`: error types | none | retried, and told to nobody before the retries are used up |
 /// | `discard` | `[T, …]`: error types | none | ends the job, without retry and without a place in the dead set |
@@ -104,6 +111,8 @@
 /// | `crate` | the path of kiq | `::kiq` | |
 ///
 /// A constant may stand wherever a value does (`queue = QUEUE`); it is checked as a literal is, when the program is compiled.
+/// Options that jobs have in common are set once with [`defaults!`](macro@defaults); the queues there are, with
+/// [`queues!`](macro@queues). What is planned and not there yet (`cron`, `unique_for`, `limit`, `expires_in`, …) is refused.
 ///
 /// # Parameters
 /// `Data<T>`, `JobContext`, and references to them, are *supplied* by the worker. Every other parameter is *stored*: an element
@@ -184,6 +193,43 @@
 /// - A `String` has no type to match; listing types is then refused.
 /// - An error type with a method `downcast_ref` of its own that does something else does not compile.
 ///
+/// # Retries and the end
+/// `retry_in` is asked about every failure that has a retry left, panics and time limits too, and may ask for the error as
+/// `transient` does: [`RetryContext::find`]. The wait it answers gets up to `10 × (retries + 1)` seconds of luck added, as in
+/// Sidekiq. If it panics, that is logged and the worker's own wait counts.
+///
+/// `on_exhausted` is run when the retries are used up or [`RetryIn::Kill`] was the answer, whether the job then goes to the
+/// dead set or (`dead = false`, `retry = false`) nowhere; not for a discarded job. It runs before the end is recorded: if the
+/// process dies in it, the job runs again and so may it. Its own error or panic is logged and changes nothing; a `timeout` of
+/// the job is its limit too.
+///
+/// ```
+/// use kiq::{DeadJob, RetryContext, RetryIn};
+/// use std::time::Duration;
+///
+/// # #[derive(Debug, thiserror::Error)]
+/// # #[error("http {0}")]
+/// # struct HttpError(u16);
+/// #[kiq::job(retry_for = "2d", retry_in = patient, on_exhausted = refund)]
+/// async fn charge(order_id: u64) -> Result<(), HttpError> {
+///     Err(HttpError(429))
+/// }
+///
+/// fn patient(retry: &RetryContext<'_>) -> RetryIn {
+///     match retry.find::<HttpError>() {
+///         Some(HttpError(429)) => RetryIn::After(Duration::from_secs(600)),
+///         Some(HttpError(400)) => RetryIn::Kill,
+///         _ => RetryIn::Default,
+///     }
+/// }
+///
+/// async fn refund(dead: DeadJob) -> Result<(), kiq::ArgsError> {
+///     let Charge { order_id } = dead.job()?;
+///     println!("refunding {order_id}: {}", dead.error());
+///     Ok(())
+/// }
+/// ```
+///
 /// # Registration
 /// With the feature `inventory` a job with a body is known to every worker of a program it is linked into. **A crate that is a
 /// dependency and is never named is not linked, and its jobs are missing**: name anything from it, or write
@@ -196,7 +242,91 @@
 /// # With other attributes
 /// `#[cfg]` on the function covers all that is made of it. Put `#[kiq::job]` above `#[tracing::instrument]` and the like. The
 /// environment variable `KIQ_DEBUG_MACRO=charge_order` prints what is made of the function of that name while it is compiled.
+///
+/// # When it does not compile
+/// All mistakes of one function are reported together, each where it is. The function itself, and the struct, are there all the
+/// same, so that the rest of the crate compiles and an editor keeps completing. `#[job]` on a method without `self` cannot be
+/// told apart from one on a function: rustc then says that a struct is not supported there.
 pub use kiq_macros::job;
+
+/// Sets what the jobs of a module ask for when they say nothing else.
+///
+/// It takes those options of [`job`](macro@job) that jobs may have in common: `queue`, `retry`, `retry_for`, `retry_queue`,
+/// `dead`, `timeout` (for the async ones), `tags`, and `crate`. What a job says itself counts more, option by option. All of it
+/// is settled when the program is compiled.
+///
+/// ```
+/// mod mail {
+///     kiq::defaults! { queue = "mail", retry = 5, timeout = "30s" }
+///
+///     #[kiq::job]
+///     pub async fn send_receipt(order_id: u64) { let _ = order_id; }
+///
+///     #[kiq::job(queue = "high")]
+///     pub async fn send_password(user_id: u64) { let _ = user_id; }
+/// }
+///
+/// mod reports {
+///     use crate::mail::JobDefaults as _;
+///
+///     #[kiq::job]
+///     pub async fn mail_report() {}
+/// }
+///
+/// # fn main() {
+/// use kiq::{Job, Retry};
+/// assert_eq!(mail::SendReceipt::OPTIONS.queue, "mail");
+/// assert_eq!((mail::SendPassword::OPTIONS.queue, mail::SendPassword::OPTIONS.retry), ("high", Retry::Max(5)));
+/// assert_eq!(reports::MailReport::OPTIONS.queue, "mail");
+/// # }
+/// ```
+///
+/// # Where it holds
+/// A macro cannot see the items around it, but the compiler can: this one makes a trait `JobDefaults`, and a job takes the one
+/// that is in scope where it stands. So it holds
+/// - in its own module, function bodies included, and **not in modules below it**;
+/// - in every module that imports it: by name (`use crate::mail::JobDefaults as _;`), or with everything else
+///   (`use super::*;`). A module's own `defaults!` comes before one that is imported with a `*`.
+///
+/// Two in scope by name are an error. The trait is `pub(crate)`; begin with `pub,` to share it with other crates of a
+/// workspace, or with `pub(super),` to keep it closer: `kiq::defaults! { pub, queue = "mail" }`.
+///
+/// What depends on the function or belongs to one job (`transient`, `retry_in`, `name`, …) is refused here.
+pub use kiq_macros::defaults;
+
+/// Names the queues there are, so that a job cannot name another.
+///
+/// ```
+/// kiq::queues! {
+///     /// For people who wait.
+///     high,
+///     default,
+///     "mail-out", // a name that is no word of Rust
+/// }
+///
+/// #[kiq::job(queue = "high")] // "hihg" would not compile
+/// async fn charge(order_id: u64) { let _ = order_id; }
+///
+/// #[kiq::job(queue = queues::MAIL_OUT)] // nor would queues::MAILOUT, in any module
+/// async fn send_receipt(order_id: u64) { let _ = order_id; }
+///
+/// # fn main() {
+/// let worker = kiq::Worker::builder().queues(queues::ALL); // in this order, strictly
+/// # let _ = worker;
+/// # }
+/// ```
+///
+/// It makes a module `queues` with a constant for each queue, and `ALL`, the array of them. And it makes a trait,
+/// `queues::Declared`: **where that is in scope**, `queue` and `retry_queue` of a job must be among them, written as text or as
+/// any constant; so must `default`, for a job that names no queue. It is in scope in the module where `queues!` stands, and
+/// wherever it is imported: `use crate::queues::Declared as _;` or `use crate::queues::*;`. In other modules text is not
+/// checked, but constants are, being constants; and the worker warns at its start about each job whose queue it does not serve.
+///
+/// A queue given at the enqueue (`.queue("…")`) is checked for its form only.
+///
+/// The module is `pub(crate)`; begin with `pub,` to share it with other crates. With kiq under another name: `crate = path,`
+/// next.
+pub use kiq_macros::queues;
 #[cfg(feature = "redis")]
 pub use kiq_runtime::broker::RedisBroker;
 #[cfg(feature = "tls")]
@@ -210,9 +340,9 @@ pub use kiq_runtime::error::BrokerError;
 pub use kiq_runtime::events::{Event, EventStream, FailureReport, Next};
 pub use kiq_runtime::inspect::{Found, Inspector};
 pub use kiq_runtime::job::{
-    ArgKey, ArgsError, ArgsReader, ArgsWriter, BoxFuture, Data, Disposition, Failure, FromJobContext, Jid, Job,
-    JobContext, JobDef, JobOptions, JobResult, MissingState, Payload, PayloadError, Perform, Registry, RegistryError,
-    Rejection, Retry, State,
+    ArgKey, ArgsError, ArgsReader, ArgsWriter, BoxFuture, Data, DeadJob, Disposition, Failure, FromJobContext, Jid,
+    Job, JobContext, JobDef, JobOptions, JobResult, MissingState, Payload, PayloadError, Perform, Registry,
+    RegistryError, Rejection, Retry, RetryContext, RetryIn, State,
 };
 #[cfg(feature = "logs")]
 pub use kiq_runtime::logs;

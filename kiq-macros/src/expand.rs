@@ -10,9 +10,10 @@ use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{Expr, ReturnType};
 
-use crate::fallback;
-use crate::model::{self, Absent, Disposition, KeptAs, Model, Name, Param, Retry, Rule, Stored, Tags, Timeout, When};
+use crate::model::{self, Absent, KeptAs, Model, Param, Stored};
+use crate::options::{Disposition, Name, Options, Retry, Rule, Texts, Time, When};
 use crate::parse::{self, Function, Mistakes};
+use crate::{fallback, options};
 
 /// What `#[job(options)] item` becomes.
 pub(crate) fn job(options: TokenStream, item: TokenStream) -> TokenStream {
@@ -21,12 +22,21 @@ pub(crate) fn job(options: TokenStream, item: TokenStream) -> TokenStream {
     let function: Function = match syn::parse2(item.clone()) {
         Ok(function) => function,
         Err(error) => {
-            match parse::item_keyword(&item) {
-                Some(keyword) => mistakes.on(&keyword, "`#[job]` goes on a function"),
-                None => mistakes.add(error),
-            }
+            let code = match (parse::item_keyword(&item), parse::unfinished(&item)) {
+                (None, Some(function)) => {
+                    let options = options::of_unfinished(entries, &mut mistakes);
+                    fallback::unfinished(&function, &item, &options)
+                }
+                (keyword, _) => {
+                    match keyword {
+                        Some(keyword) => mistakes.on(&keyword, "`#[job]` goes on a function"),
+                        None => mistakes.add(error),
+                    }
+                    item
+                }
+            };
             let errors = mistakes.to_compile_errors();
-            return quote!(#errors #item);
+            return quote!(#errors #code);
         }
     };
     let model = model::build(entries, function, &mut mistakes);
@@ -77,8 +87,8 @@ fn respanned_all(tokens: TokenStream, span: Span) -> TokenStream {
 pub(crate) struct Paths<'a>(Option<&'a TokenStream>);
 
 impl<'a> Paths<'a> {
-    pub(crate) fn of(model: &'a Model) -> Self {
-        Paths(model.krate.as_ref())
+    pub(crate) fn of(options: &'a Options) -> Self {
+        Paths(options.krate.as_ref())
     }
 
     /// The path of the module that generated code uses. A path the user gave keeps its own place.
@@ -86,6 +96,72 @@ impl<'a> Paths<'a> {
         match self.0 {
             Some(krate) => quote_spanned!(at(span)=> #krate::__private),
             None => quote_spanned!(at(span)=> ::kiq::__private),
+        }
+    }
+}
+
+impl Paths<'_> {
+    /// A call of one of the runtime's const checks, standing at the value it checks.
+    fn checked(&self, check: &str, value: &Expr) -> TokenStream {
+        let span = value.span();
+        let check = Ident::new(check, at(span));
+        let p = self.private(span);
+        quote_spanned!(at(span)=> #p::#check(#value))
+    }
+
+    /// The calls that set what these options set. The scope, where there is one, knows which queues are declared.
+    pub(crate) fn set(&self, options: &Options, scope: Option<&Ident>) -> TokenStream {
+        let p = self.private(Span::call_site());
+        let mut set = TokenStream::new();
+        if let Some(queue) = &options.queue {
+            let queue = self.queue(queue, scope);
+            set.extend(quote!(.queue(#queue)));
+        }
+        if let Some(retry) = &options.retry {
+            let retry = match retry {
+                Retry::Default => quote!(#p::Retry::Default),
+                Retry::Never => quote!(#p::Retry::Never),
+                Retry::Count(count) => quote!(#p::Retry::Max(#count)),
+                Retry::Const(value) => self.checked("check_retry", value),
+                Retry::For(Time::Millis(count)) => quote!(#p::Retry::For(#p::millis(#count))),
+                Retry::For(Time::Const(value)) => self.checked("check_retry_for", value),
+            };
+            set.extend(quote!(.retry(#retry)));
+        }
+        if let Some(queue) = &options.retry_queue {
+            let queue = self.queue(queue, scope);
+            set.extend(quote!(.retry_queue(#queue)));
+        }
+        if let Some(dead) = &options.dead {
+            set.extend(quote!(.dead(#dead)));
+        }
+        if let Some(timeout) = &options.timeout {
+            let timeout = match timeout {
+                Time::Millis(count) => quote!(#p::millis(#count)),
+                Time::Const(value) => self.checked("check_timeout", value),
+            };
+            set.extend(quote!(.timeout(#timeout)));
+        }
+        if let Some(tags) = &options.tags {
+            let tags = self.texts("check_tags", tags);
+            set.extend(quote!(.tags(#tags)));
+        }
+        set
+    }
+
+    fn queue(&self, queue: &Expr, scope: Option<&Ident>) -> TokenStream {
+        let Some(scope) = scope else { return self.checked("check_queue", queue) };
+        let scope = located(scope, queue.span());
+        quote_spanned!(at(queue.span())=> #scope.queue(#queue))
+    }
+
+    fn texts(&self, check: &str, texts: &Texts) -> TokenStream {
+        match texts {
+            Texts::List(texts) => {
+                let (p, check) = (self.private(Span::call_site()), Ident::new(check, Span::call_site()));
+                quote!(#p::#check(&[#(#texts),*]))
+            }
+            Texts::Const(value) => self.checked(check, value),
         }
     }
 }
@@ -101,7 +177,7 @@ struct Expansion<'a> {
 
 impl<'a> Expansion<'a> {
     fn of(model: &'a Model, handle: &Ident) -> Self {
-        let paths = Paths::of(model);
+        let paths = Paths::of(&model.options);
         let p = paths.private(Span::call_site());
         let stored = model.params.iter().filter_map(|param| match param {
             Param::Stored(stored) => Some(&**stored),
@@ -303,7 +379,7 @@ impl<'a> Expansion<'a> {
             #[automatically_derived]
             impl #p::Job for #handle {
                 const NAME: &'static str = #name;
-                const OPTIONS: #p::JobOptions = #p::JobOptions::new()#options;
+                const OPTIONS: #p::JobOptions = #options;
                 #quiet
                 fn write_args(&self, #writer: &mut #p::ArgsWriter) { #(#writes)* }
                 #quiet
@@ -314,49 +390,31 @@ impl<'a> Expansion<'a> {
         }
     }
 
-    /// A call of one of the runtime's const checks, standing at the value it checks.
     fn checked(&self, check: &str, value: &Expr) -> TokenStream {
-        let span = value.span();
-        let check = Ident::new(check, at(span));
-        let p = self.paths.private(span);
-        quote_spanned!(at(span)=> #p::#check(#value))
+        self.paths.checked(check, value)
     }
 
+    /// The options: those of the scope, then the job's own.
     fn options(&self) -> TokenStream {
         let Expansion { p, .. } = self;
         let options = &self.model.options;
-        let mut set = TokenStream::new();
-        if let Some(queue) = &options.queue {
-            let queue = self.checked("check_queue", queue);
-            set.extend(quote!(.queue(#queue)));
+        let function = &self.model.function.sig;
+        let scope = mixed("__scope", Span::call_site());
+        let blocking = function.asyncness.is_none().then(|| quote!(.blocking()));
+        let start = match &options.queue {
+            Some(_) => quote!(#scope.options),
+            None => {
+                let here = located(&scope, function.ident.span());
+                quote_spanned!(at(function.ident.span())=> #here.with_its_queue())
+            }
+        };
+        let own = self.paths.set(options, Some(&scope));
+        quote! {
+            {
+                let #scope = #p::scope!()#blocking;
+                #start #own
+            }
         }
-        if let Some(retry) = &options.retry {
-            let retry = match retry {
-                Retry::Default => quote!(#p::Retry::Default),
-                Retry::Never => quote!(#p::Retry::Never),
-                Retry::Count(count) => quote!(#p::Retry::Max(#count)),
-                Retry::Const(value) => self.checked("check_retry", value),
-            };
-            set.extend(quote!(.retry(#retry)));
-        }
-        if let Some(dead) = &options.dead {
-            set.extend(quote!(.dead(#dead)));
-        }
-        if let Some(timeout) = &options.timeout {
-            let timeout = match timeout {
-                Timeout::Millis(count) => quote!(#p::millis(#count)),
-                Timeout::Const(value) => self.checked("check_timeout", value),
-            };
-            set.extend(quote!(.timeout(#timeout)));
-        }
-        if let Some(tags) = &options.tags {
-            let tags = match tags {
-                Tags::List(tags) => quote!(#p::check_tags(&[#(#tags),*])),
-                Tags::Const(value) => self.checked("check_tags", value),
-            };
-            set.extend(quote!(.tags(#tags)));
-        }
-        set
     }
 
     fn perform(&self) -> TokenStream {
@@ -379,6 +437,16 @@ impl<'a> Expansion<'a> {
                 })
             }
         });
+        let options = &self.model.options;
+        let aliases = options.aliases.as_ref().map(|aliases| {
+            let aliases = self.paths.texts("check_names", aliases);
+            quote!(.aliases(#aliases))
+        });
+        let retry_in = options.retry_in.as_ref().map(|function| {
+            let set = Ident::new("retry_in", at(function.span()));
+            quote_spanned!(at(function.span())=> .#set(#function))
+        });
+        let on_exhausted = self.on_exhausted();
         quote! {
             #[allow(deprecated)]
             #[automatically_derived]
@@ -386,9 +454,24 @@ impl<'a> Expansion<'a> {
                 const DEF: #p::JobDef = #p::JobDef::new::<Self>(#run)
                     .at(::core::concat!(::core::module_path!(), "::", #path), ::core::file!(), ::core::line!())
                     .params(&[#(#names),*])
-                    #check;
+                    #check #aliases #retry_in #on_exhausted;
             }
         }
+    }
+
+    fn on_exhausted(&self) -> Option<TokenStream> {
+        let function = self.model.options.on_exhausted.as_ref()?;
+        let span = function.span();
+        let (p, dead) = (self.paths.private(span), mixed("__dead", span));
+        let call = match function {
+            Expr::Path(_) => quote_spanned!(at(span)=> #function(#dead)),
+            _ => quote_spanned!(at(span)=> (#function)(#dead)),
+        };
+        Some(quote_spanned! {at(span)=>
+            .on_exhausted(|#dead| #p::Box::pin(async move {
+                #p::finish(#p::assert_send(#call).await, #p::retry)
+            }))
+        })
     }
 
     fn run(&self) -> TokenStream {
@@ -445,17 +528,28 @@ impl<'a> Expansion<'a> {
         let p = self.paths.private(span);
         let out = mixed("__out", span);
         let rules = &self.model.options.rules;
-        if rules.is_empty() {
-            return quote_spanned!(at(span)=> #p::finish(#out, #p::retry));
-        }
         let error = mixed("__e", span);
-        let rules = rules.iter().map(|rule| self.rule(rule, &error));
+        let judge = if rules.is_empty() {
+            quote_spanned!(at(span)=> #p::retry)
+        } else {
+            let rules = rules.iter().map(|rule| self.rule(rule, &error));
+            quote_spanned! {at(span)=>
+                |#error| {
+                    #[allow(unused_imports)]
+                    use #p::{AsDynError as _, DowncastRef as _};
+                    #(#rules)*
+                    #p::Disposition::Retry
+                }
+            }
+        };
+        if self.model.options.retry_in.is_none() {
+            return quote_spanned!(at(span)=> #p::finish(#out, #judge));
+        }
+        let (handle, cx) = (located(&self.handle, span), mixed("__cx", span));
         quote_spanned! {at(span)=>
-            #p::finish(#out, |#error| {
-                #[allow(unused_imports)]
-                use #p::{AsDynError as _, DowncastRef as _};
-                #(#rules)*
-                #p::Disposition::Retry
+            #p::finish_asking::<#handle, _>(#out, #judge, &#cx, |#error| {
+                use #p::Root as _;
+                #error.kiq_root()
             })
         }
     }

@@ -3,24 +3,48 @@
 
 use proc_macro2::{Span, TokenStream};
 use quote::quote;
-use syn::Ident;
+use syn::{Attribute, Ident, Visibility};
 
 use crate::expand::{Paths, at};
-use crate::model::Model;
+use crate::model::{self, Model};
+use crate::options::Options;
+use crate::parse::Unfinished;
 
+/// For a function that was read and has a mistake.
 pub(crate) fn sketch(model: &Model) -> TokenStream {
-    let Model { function, vis, cfgs, .. } = model;
-    let function = quote!(#[allow(dead_code)] #function);
-    let function = if model.function.body.is_some() { function } else { TokenStream::new() };
-    let Some(handle) = &model.handle else { return function };
-    let handle = Ident::new(&handle.to_string(), at(handle.span()));
-    let p = Paths::of(model).private(Span::call_site());
-    let name = handle.to_string();
-    let anything: Vec<TokenStream> = model.function.sig.inputs.iter().map(|_| quote!(_: impl Sized)).collect();
-    let anything = anything.get(..model.stored_in_signature()).unwrap_or(&anything);
-    quote! {
-        #function
+    let Model { function, vis, cfgs, handle, options, .. } = model;
+    let handle = handle.as_ref().map(|handle| {
+        let arguments = model.stored_in_signature().min(function.sig.inputs.len());
+        handle_sketch(handle, vis, cfgs, arguments, &Paths::of(options))
+    });
+    let function = function.body.is_some().then(|| quote!(#[allow(dead_code)] #function));
+    quote!(#function #handle)
+}
 
+/// For a function in the middle of being typed. What is missing the compiler says itself, when it reads the item again: one
+/// error, in its own words.
+pub(crate) fn unfinished(function: &Unfinished, item: &TokenStream, options: &Options) -> TokenStream {
+    let Unfinished { vis, cfgs, name, arguments } = function;
+    let handle = options.handle.clone().or_else(|| {
+        let camel = model::default_name(name);
+        syn::parse_str::<Ident>(&camel).ok().map(|_| Ident::new(&camel, name.span()))
+    });
+    let handle = handle.map(|handle| handle_sketch(&handle, vis, cfgs, *arguments, &Paths::of(options)));
+    quote!(#[allow(dead_code)] #item #handle)
+}
+
+fn handle_sketch(
+    handle: &Ident,
+    vis: &Visibility,
+    cfgs: &[Attribute],
+    arguments: usize,
+    paths: &Paths<'_>,
+) -> TokenStream {
+    let handle = Ident::new(&handle.to_string(), at(handle.span()));
+    let p = paths.private(Span::call_site());
+    let name = handle.to_string();
+    let anything: Vec<TokenStream> = (0..arguments).map(|_| quote!(_: impl Sized)).collect();
+    quote! {
         #(#cfgs)*
         #[doc = "A job with a mistake in its signature."]
         #[allow(non_camel_case_types, dead_code)]

@@ -1,16 +1,20 @@
-//! The attribute `#[job]`. Use it as `kiq::job`.
+//! The attribute `#[job]`, and `defaults!` and `queues!` beside it. Use them through the crate `kiq`.
 //!
-//! `parse` reads tokens, `model` decides what they mean and collects every mistake, `expand` writes the code, `fallback`
-//! stands in where a mistake leaves nothing to expand.
+//! `parse` reads tokens, `options` and `model` decide what they mean and collect every mistake, `expand` writes the code,
+//! `fallback` stands in where a mistake leaves nothing to expand.
 #![warn(unreachable_pub)]
 
+mod defaults;
 mod duration;
 mod expand;
 mod fallback;
 mod model;
 mod name;
+mod options;
 mod parse;
+mod queues;
 mod suggest;
+mod types;
 
 use proc_macro::TokenStream;
 
@@ -18,4 +22,16 @@ use proc_macro::TokenStream;
 #[proc_macro_attribute]
 pub fn job(options: TokenStream, item: TokenStream) -> TokenStream {
     expand::job(options.into(), item.into()).into()
+}
+
+/// Documented on its re-export, `kiq::defaults`.
+#[proc_macro]
+pub fn defaults(input: TokenStream) -> TokenStream {
+    defaults::defaults(input.into()).into()
+}
+
+/// Documented on its re-export, `kiq::queues`.
+#[proc_macro]
+pub fn queues(input: TokenStream) -> TokenStream {
+    queues::queues(input.into()).into()
 }

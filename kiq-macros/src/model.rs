@@ -1,67 +1,18 @@
-//! What the parts mean: which parameters are stored, what the options say, and every mistake there is.
+//! What a function with `#[job]` on it means: which parameters are stored and which are supplied, and every mistake in it.
 
-use proc_macro2::{Span, TokenStream, TokenTree};
+use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{
-    Attribute, Expr, FnArg, GenericArgument, Ident, Lit, Meta, Pat, PatType, Path, PathArguments, ReturnType, Safety,
-    Signature, Type, TypeParamBound, UnOp, Visibility,
+    Attribute, Expr, FnArg, Ident, Lit, Meta, Pat, PatType, ReturnType, Safety, Signature, Type, TypeParamBound,
+    Visibility,
 };
 
-use crate::parse::{self, Entry, Function, Listed, Mistakes, Value};
-use crate::{duration, name, suggest};
-
-/// The most retries a job may ask for; `MAX_RETRIES` of the runtime.
-const MAX_RETRIES: u32 = 1000;
-
-const OPTIONS: [&str; 13] = [
-    "crate",
-    "dead",
-    "derive",
-    "discard",
-    "discard_if",
-    "handle",
-    "name",
-    "queue",
-    "retry",
-    "tags",
-    "timeout",
-    "transient",
-    "transient_if",
-];
-
-/// Options with a meaning in the design and none in this version: refused, so that nobody believes they have an effect.
-const NOT_YET: [&str; 14] = [
-    "retry_for",
-    "retry_in",
-    "retry_queue",
-    "on_exhausted",
-    "aliases",
-    "unique_for",
-    "unique_until",
-    "limit",
-    "cron",
-    "tz",
-    "expires_in",
-    "version",
-    "backtrace",
-    "log_args",
-];
-
-/// What other job systems call it.
-const ALSO_KNOWN_AS: [(&str, &str); 10] = [
-    ("retries", "retry"),
-    ("max_retries", "retry"),
-    ("max_attempts", "retry"),
-    ("attempts", "retry"),
-    ("class", "name"),
-    ("rename", "name"),
-    ("struct_name", "handle"),
-    ("ignore", "transient"),
-    ("discard_on", "discard"),
-    ("labels", "tags"),
-];
+use crate::options::{Name, Options, Texts};
+use crate::parse::{self, Entry, Function, Mistakes, Value};
+use crate::types::{Borrow, bare, find_borrow, is_option, is_string, last_segment};
+use crate::{name, options};
 
 /// A function with `#[job]` on it, understood as far as it can be.
 pub(crate) struct Model {
@@ -69,67 +20,12 @@ pub(crate) struct Model {
     pub(crate) vis: Visibility,
     pub(crate) cfgs: Vec<Attribute>,
     pub(crate) docs: Vec<Attribute>,
-    /// The path of the crate `kiq`, if it was given.
-    pub(crate) krate: Option<TokenStream>,
     /// `None` where no struct may stand, or no name could be found for it.
     pub(crate) handle: Option<Ident>,
     pub(crate) params: Vec<Param>,
     pub(crate) options: Options,
     /// Whether the parameters can be trusted; if not, there is nothing to expand.
     pub(crate) sound: bool,
-}
-
-/// What `#[job(…)]` said.
-#[derive(Default)]
-pub(crate) struct Options {
-    pub(crate) name: Option<Name>,
-    pub(crate) queue: Option<Expr>,
-    pub(crate) retry: Option<Retry>,
-    pub(crate) dead: Option<Expr>,
-    pub(crate) timeout: Option<Timeout>,
-    pub(crate) tags: Option<Tags>,
-    pub(crate) derives: Vec<Path>,
-    /// In the order they are asked.
-    pub(crate) rules: Vec<Rule>,
-}
-
-pub(crate) enum Name {
-    Literal(String),
-    Const(Expr),
-}
-
-pub(crate) enum Retry {
-    Default,
-    Never,
-    Count(u32),
-    Const(Expr),
-}
-
-pub(crate) enum Timeout {
-    Millis(u64),
-    Const(Expr),
-}
-
-pub(crate) enum Tags {
-    List(Vec<Expr>),
-    Const(Expr),
-}
-
-/// What shall become of a job that failed with some error.
-pub(crate) struct Rule {
-    pub(crate) disposition: Disposition,
-    pub(crate) when: When,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Disposition {
-    Discard,
-    Transient,
-}
-
-pub(crate) enum When {
-    Type(Type),
-    Predicate(Expr),
 }
 
 pub(crate) enum Param {
@@ -174,24 +70,17 @@ pub(crate) fn build(entries: Vec<Entry>, mut function: Function, mistakes: &mut 
     default_trailing_options(&mut params);
     let sound = mistakes.count() == before;
 
-    let mut reader = Reader { seen: Vec::new(), handle: None, krate: None, options: Options::default(), mistakes };
-    for entry in entries {
-        reader.entry(entry, &function);
-    }
-    let Reader { handle, krate, mut options, .. } = reader;
-    check_lists(&options.rules, mistakes);
-    // Giving up is the more deliberate wish.
-    options.rules.sort_by_key(|rule| rule.disposition);
-
-    let handle = match function.sig.receiver() {
-        Some(_) => None,
-        None => handle.or_else(|| default_handle(&function.sig.ident, options.name.is_some(), mistakes)),
+    let options = options::of_job(entries, &function, mistakes);
+    check_aliases(&options, &function, mistakes);
+    let handle = match (function.sig.receiver(), &options.handle) {
+        (Some(_), _) => None,
+        (None, Some(handle)) => Some(handle.clone()),
+        (None, None) => default_handle(&function.sig.ident, options.name.is_some(), mistakes),
     };
     Model {
         vis: function.vis.clone(),
         cfgs: attributes_named("cfg", &function.attrs),
         docs: attributes_named("doc", &function.attrs),
-        krate,
         handle,
         params,
         options,
@@ -378,11 +267,6 @@ fn param(input: &PatType, marks: Marks, has_body: bool, mistakes: &mut Mistakes)
     Some(Param::Stored(Box::new(Stored { name, written, kept_as, by_ref, absent, docs: marks.docs })))
 }
 
-fn is_string(path: &Path) -> bool {
-    let path = path.to_token_stream().to_string().replace(' ', "");
-    matches!(path.trim_start_matches("::"), "String" | "std::string::String" | "alloc::string::String")
-}
-
 fn stored_name(pat: &Pat, mistakes: &mut Mistakes) -> Option<Ident> {
     match pat {
         Pat::Ident(pat) if pat.by_ref.is_none() && pat.subpat.is_none() => Some(pat.ident.clone()),
@@ -434,34 +318,6 @@ fn check_owned(name: &Ident, ty: &Type, mistakes: &mut Mistakes) -> Option<()> {
     }
 }
 
-enum Borrow {
-    Reference(Span),
-    Unsized(&'static str, Span),
-}
-
-/// Goes by tokens, since every place in a type where a borrow can hide would be a case of its own.
-fn find_borrow(tokens: TokenStream) -> Option<Borrow> {
-    let mut tokens = tokens.into_iter();
-    while let Some(token) = tokens.next() {
-        match token {
-            TokenTree::Punct(punct) if punct.as_char() == '&' => return Some(Borrow::Reference(punct.span())),
-            TokenTree::Punct(punct) if punct.as_char() == '\'' => match tokens.next() {
-                Some(TokenTree::Ident(lifetime)) if lifetime == "static" => {}
-                _ => return Some(Borrow::Reference(punct.span())),
-            },
-            TokenTree::Ident(word) if word == "impl" => return Some(Borrow::Unsized("impl", word.span())),
-            TokenTree::Ident(word) if word == "dyn" => return Some(Borrow::Unsized("dyn", word.span())),
-            TokenTree::Group(group) => {
-                if let Some(found) = find_borrow(group.stream()) {
-                    return Some(found);
-                }
-            }
-            _ => {}
-        }
-    }
-    None
-}
-
 /// Arguments are positional, so only the last ones can be missing from an older payload.
 fn check_order(params: &[Param], mistakes: &mut Mistakes) {
     let mut defaulted: Option<&Ident> = None;
@@ -497,8 +353,21 @@ fn default_trailing_options(params: &mut [Param]) {
     }
 }
 
-fn is_option(ty: &Type) -> bool {
-    last_segment(bare(ty)).is_some_and(|last| last == "Option")
+/// The job's own name needs no alias.
+fn check_aliases(options: &Options, function: &Function, mistakes: &mut Mistakes) {
+    let name = match &options.name {
+        Some(Name::Literal(name)) => name.clone(),
+        Some(Name::Const(_)) => return,
+        None => default_name(&function.sig.ident),
+    };
+    let Some(Texts::List(aliases)) = &options.aliases else { return };
+    for alias in aliases {
+        if let Some(Lit::Str(text)) = options::literal(alias)
+            && text.value() == name
+        {
+            mistakes.on(&text, format!("`{name}` is the job's name already; `aliases` are names it had before"));
+        }
+    }
 }
 
 fn default_handle(function: &Ident, is_named: bool, mistakes: &mut Mistakes) -> Option<Ident> {
@@ -514,436 +383,6 @@ fn default_handle(function: &Ident, is_named: bool, mistakes: &mut Mistakes) -> 
         mistakes.on(&function, message);
     }
     Some(Ident::new(&camel, function.span()))
-}
-
-/// Reads the options one after the other.
-struct Reader<'a> {
-    seen: Vec<String>,
-    handle: Option<Ident>,
-    krate: Option<TokenStream>,
-    options: Options,
-    mistakes: &'a mut Mistakes,
-}
-
-impl Reader<'_> {
-    fn entry(&mut self, entry: Entry, function: &Function) {
-        let (key, value) = match entry {
-            Entry::Option(key, value) => (key, value),
-            Entry::Stray(stray) => return self.stray(&stray),
-        };
-        let word = key.unraw().to_string();
-        if !OPTIONS.contains(&word.as_str()) {
-            return self.unknown(&key, &word);
-        }
-        if self.seen.contains(&word) {
-            return self.mistakes.on(&key, format!("`{word}` is set more than once"));
-        }
-        self.seen.push(word.clone());
-        if let Value::Nothing = value {
-            let example = match word.as_str() {
-                "derive" => "`derive(Clone)`".to_owned(),
-                _ => format!("`{word} = ...`"),
-            };
-            return self.mistakes.on(&key, format!("`{word}` needs a value: {example}"));
-        }
-        match word.as_str() {
-            "queue" => self.queue(&key, value),
-            "retry" => self.retry(&key, value),
-            "name" => self.name(&key, value),
-            "handle" => self.handle(&key, value),
-            "dead" => self.dead(&key, value),
-            "timeout" => self.timeout(&key, value, function),
-            "tags" => self.tags(&key, value),
-            "derive" => self.derive(&key, value),
-            "crate" => self.krate(&key, value),
-            "transient" => self.types(&key, value, Disposition::Transient, function),
-            "discard" => self.types(&key, value, Disposition::Discard, function),
-            "transient_if" => self.predicate(&key, value, Disposition::Transient, function),
-            "discard_if" => self.predicate(&key, value, Disposition::Discard, function),
-            _ => {}
-        }
-    }
-
-    fn stray(&mut self, stray: &Expr) {
-        let hint = match literal(stray) {
-            Some(Lit::Str(text)) => format!("; to set the queue write `queue = {}`", text.to_token_stream()),
-            Some(Lit::Int(count)) => format!("; to set the retries write `retry = {count}`"),
-            _ => String::new(),
-        };
-        self.mistakes.on(&stray, format!("expected `key = value`{hint}"));
-    }
-
-    fn unknown(&mut self, key: &Ident, word: &str) {
-        if NOT_YET.contains(&word) || word == "encrypt" {
-            return self.mistakes.on(&key, format!("`{word}` is not supported yet"));
-        }
-        let known = ALSO_KNOWN_AS.iter().find(|(other, _)| *other == word).map(|(_, known)| *known);
-        let message = match known.or_else(|| suggest::closest(word, &OPTIONS)) {
-            Some(meant) => format!("unknown option `{word}`; did you mean `{meant}`?"),
-            None => format!("unknown option `{word}`; expected one of `{}`", OPTIONS.join("`, `")),
-        };
-        self.mistakes.on(&key, message);
-    }
-
-    fn queue(&mut self, key: &Ident, value: Value) {
-        let Some(value) = self.expression(key, value, "takes a string: `queue = \"high\"`") else { return };
-        match literal(&value) {
-            Some(Lit::Str(text)) => match name::queue_fault(&text.value()) {
-                Some(fault) => self.mistakes.on(&text, fault),
-                None => self.options.queue = Some(value),
-            },
-            Some(other) => self.mistakes.on(&other, "`queue` takes a string: `queue = \"high\"`"),
-            None => self.options.queue = Some(value),
-        }
-    }
-
-    fn retry(&mut self, key: &Ident, value: Value) {
-        const TAKES: &str = "takes a count, or `true` for the default (25) or `false` for none";
-        let Some(value) = self.expression(key, value, TAKES) else { return };
-        if let Expr::Unary(negative) = &value
-            && matches!(negative.op, UnOp::Neg(_))
-        {
-            let message = "`retry` cannot be negative; use `retry = false` to turn retries off";
-            return self.mistakes.on(&value, message);
-        }
-        match literal(&value) {
-            Some(Lit::Bool(on)) => self.options.retry = Some(if on.value { Retry::Default } else { Retry::Never }),
-            Some(Lit::Int(count)) => match count.base10_parse::<u32>() {
-                Ok(count) if count <= MAX_RETRIES => self.options.retry = Some(Retry::Count(count)),
-                _ => self.mistakes.on(&count, format!("`retry` may be at most {MAX_RETRIES}")),
-            },
-            Some(other) => self.mistakes.on(&other, format!("`retry` {TAKES}")),
-            None => self.options.retry = Some(Retry::Const(value)),
-        }
-    }
-
-    fn name(&mut self, key: &Ident, value: Value) {
-        const TAKES: &str = "takes a string: `name = \"Pdf::RenderJob\"`";
-        let Some(value) = self.expression(key, value, TAKES) else { return };
-        match literal(&value) {
-            Some(Lit::Str(text)) if name::is_job_name(&text.value()) => {
-                self.options.name = Some(Name::Literal(text.value()));
-            }
-            Some(Lit::Str(text)) => {
-                let message = "a job name is one or more parts joined by `::`, each an upper-case letter and then letters, \
-                               digits and `_`";
-                self.mistakes.on(&text, message);
-            }
-            Some(other) => self.mistakes.on(&other, format!("`name` {TAKES}")),
-            None => self.options.name = Some(Name::Const(value)),
-        }
-    }
-
-    fn handle(&mut self, key: &Ident, value: Value) {
-        const TAKES: &str = "takes the name of a struct to write: `handle = SendWelcome`";
-        let Some(value) = self.expression(key, value, TAKES) else { return };
-        match &value {
-            Expr::Path(path) if path.qself.is_none() && path.path.get_ident().is_some() => {
-                self.handle = path.path.get_ident().cloned();
-            }
-            _ => self.mistakes.on(&value, format!("`handle` {TAKES}")),
-        }
-    }
-
-    fn dead(&mut self, key: &Ident, value: Value) {
-        let Some(value) = self.expression(key, value, "takes `true` or `false`") else { return };
-        match literal(&value) {
-            Some(Lit::Bool(_)) | None => self.options.dead = Some(value),
-            Some(other) => self.mistakes.on(&other, "`dead` takes `true` or `false`"),
-        }
-    }
-
-    fn timeout(&mut self, key: &Ident, value: Value, function: &Function) {
-        const TAKES: &str = "takes a time: `timeout = \"30s\"` or a `Duration` expression";
-        let Some(value) = self.expression(key, value, TAKES) else { return };
-        let timeout = match literal(&value) {
-            Some(Lit::Str(text)) => match duration::parse(&text.value()) {
-                Some(0) => return self.mistakes.on(&text, "`timeout` must be longer than zero"),
-                Some(millis) => Timeout::Millis(millis),
-                None => {
-                    let message =
-                        format!("`{}` is not a duration; write it like \"30s\", \"10m\" or \"1h30m\"", text.value());
-                    return self.mistakes.on(&text, message);
-                }
-            },
-            Some(Lit::Int(count)) => {
-                let message =
-                    format!("`timeout` needs a unit: write `timeout = \"{count}s\"` or a `Duration` expression");
-                return self.mistakes.on(&count, message);
-            }
-            Some(other) => return self.mistakes.on(&other, format!("`timeout` {TAKES}")),
-            None => Timeout::Const(value),
-        };
-        if self.is_elsewhere(key, function) {
-            return;
-        }
-        if function.sig.asyncness.is_none() {
-            let message = "a blocking function cannot be stopped, so `timeout` would do nothing; make the function `async`, or \
-                           let it look at the clock itself";
-            return self.mistakes.on(&key, message);
-        }
-        self.options.timeout = Some(timeout);
-    }
-
-    fn tags(&mut self, key: &Ident, value: Value) {
-        const TAKES: &str = "takes a list of strings: `tags = [\"billing\"]`";
-        match value {
-            Value::List(inside, _) => {
-                let mut tags = Vec::new();
-                for tag in parse::expressions(inside, self.mistakes) {
-                    match literal(&tag) {
-                        Some(Lit::Str(text)) if text.value().is_empty() => {
-                            self.mistakes.on(&text, "a tag must not be empty");
-                        }
-                        Some(Lit::Str(_)) | None => tags.push(tag),
-                        Some(other) => self.mistakes.on(&other, format!("`tags` {TAKES}")),
-                    }
-                }
-                self.options.tags = Some(Tags::List(tags));
-            }
-            Value::Expr(value) => match literal(&value) {
-                Some(other) => self.mistakes.on(&other, format!("`tags` {TAKES}")),
-                None => self.options.tags = Some(Tags::Const(*value)),
-            },
-            Value::Arguments(_) | Value::Nothing => self.mistakes.on(&key, format!("`tags` {TAKES}")),
-        }
-    }
-
-    fn derive(&mut self, key: &Ident, value: Value) {
-        let Value::Arguments(inside) = value else {
-            return self.mistakes.on(&key, "write it as in Rust: `derive(Clone)`");
-        };
-        for derive in parse::expressions(inside, self.mistakes) {
-            match derive {
-                // It is there already, and prints the stored arguments.
-                Expr::Path(derive) if derive.path.is_ident("Debug") => {}
-                Expr::Path(derive) if derive.qself.is_none() => self.options.derives.push(derive.path),
-                other => self.mistakes.on(&other, "`derive` takes names of derives: `derive(Clone)`"),
-            }
-        }
-    }
-
-    fn krate(&mut self, key: &Ident, value: Value) {
-        const TAKES: &str = "takes a path: `crate = ::my_kiq`";
-        let Some(value) = self.expression(key, value, TAKES) else { return };
-        match &value {
-            Expr::Path(path) if path.qself.is_none() => self.krate = Some(path.path.to_token_stream()),
-            other => match literal(other) {
-                Some(Lit::Str(text)) => match text.parse_with(Path::parse_mod_style) {
-                    Ok(path) => self.krate = Some(path.to_token_stream()),
-                    Err(_) => self.mistakes.on(&text, format!("`crate` {TAKES}")),
-                },
-                _ => self.mistakes.on(&other, format!("`crate` {TAKES}")),
-            },
-        }
-    }
-
-    fn types(&mut self, key: &Ident, value: Value, disposition: Disposition, function: &Function) {
-        let inside = match value {
-            Value::List(inside, _) => inside,
-            Value::Expr(value) => {
-                let example = match &*value {
-                    Expr::Path(path) => path.to_token_stream().to_string().replace(' ', ""),
-                    _ => "HttpError".to_owned(),
-                };
-                let message = match &*value {
-                    Expr::Closure(_) => format!("`{key}` takes types; for a predicate use `{key}_if = ...`"),
-                    _ => format!("`{key}` takes a list of error types: `{key} = [{example}]`"),
-                };
-                return self.mistakes.on(&value, message);
-            }
-            Value::Arguments(_) | Value::Nothing => {
-                let message = format!("`{key}` takes a list of error types: `{key} = [HttpError]`");
-                return self.mistakes.on(&key, message);
-            }
-        };
-        let has_error = self.has_error(key, function);
-        for listed in parse::types(inside, self.mistakes) {
-            match listed {
-                Listed::Type(ty) | Listed::Pattern(ty) if looks_like_a_variant(&ty).is_some() => {
-                    let of = looks_like_a_variant(&ty).unwrap_or_default();
-                    let variant = ty.to_token_stream().to_string().replace(' ', "");
-                    let message = format!(
-                        "`{variant}` looks like an enum variant, and `{key}` takes types; write \
-                         `{key}_if = |e: &{of}| matches!(e, {variant} {{ .. }})`"
-                    );
-                    self.mistakes.on(&ty, message);
-                }
-                Listed::Pattern(ty) => {
-                    self.mistakes.on(&ty, format!("`{key}` takes types; for a pattern use `{key}_if = ...`"));
-                }
-                Listed::Literal(literal) => {
-                    let message = match &literal {
-                        Lit::Str(text) => format!("error types are written without quotes: `{}`", text.value()),
-                        _ => format!("`{key}` takes a list of error types: `{key} = [HttpError]`"),
-                    };
-                    self.mistakes.on(&literal, message);
-                }
-                Listed::Closure(closure) => {
-                    let message = format!("`{key}` takes types; for a predicate use `{key}_if = ...`");
-                    self.mistakes.on(&closure, message);
-                }
-                Listed::Type(ty) if has_error => {
-                    self.options.rules.push(Rule { disposition, when: When::Type(*ty) });
-                }
-                Listed::Type(_) => {}
-            }
-        }
-    }
-
-    fn predicate(&mut self, key: &Ident, value: Value, disposition: Disposition, function: &Function) {
-        let takes = format!("`{key}` takes one function or closure: `{key} = |e: &HttpError| e.is_timeout()`");
-        let value = match value {
-            Value::Expr(value) => *value,
-            Value::List(_, span) => return self.mistakes.at(span, takes),
-            Value::Arguments(_) | Value::Nothing => return self.mistakes.on(&key, takes),
-        };
-        if literal(&value).is_some() {
-            return self.mistakes.on(&value, takes);
-        }
-        if let Expr::Closure(closure) = &value
-            && let Some(input) = closure.inputs.first()
-            && !matches!(input, Pat::Type(_))
-        {
-            let message =
-                format!("say which error type the closure looks at: `|{}: &HttpError| …`", input.to_token_stream());
-            return self.mistakes.on(&input, message);
-        }
-        if self.has_error(key, function) {
-            self.options.rules.push(Rule { disposition, when: When::Predicate(value) });
-        }
-    }
-
-    /// Whether the function returns an error whose type can be looked at.
-    fn has_error(&mut self, key: &Ident, function: &Function) -> bool {
-        if self.is_elsewhere(key, function) {
-            return false;
-        }
-        let ty = match &function.sig.output {
-            ReturnType::Type(_, ty) if !matches!(bare(ty), Type::Tuple(tuple) if tuple.elems.is_empty()) => bare(ty),
-            _ => {
-                let message = format!(
-                    "`{}` returns nothing, so it has no error to match; return `Result<(), E>`",
-                    function.sig.ident.unraw()
-                );
-                self.mistakes.on(&key, message);
-                return false;
-            }
-        };
-        match error_type(ty) {
-            Some(error) if is_text(error) => {
-                let message = format!(
-                    "`{}` carries no error type to match; return an error type such as a `thiserror` enum or \
-                     `anyhow::Error`",
-                    error.to_token_stream().to_string().replace("& ", "&")
-                );
-                self.mistakes.on(&error, message);
-                false
-            }
-            _ => true,
-        }
-    }
-
-    fn is_elsewhere(&mut self, key: &Ident, function: &Function) -> bool {
-        if function.body.is_none() {
-            let message = format!(
-                "`{key}` is for whoever performs the job, and `{}` has no body: it is performed elsewhere",
-                function.sig.ident.unraw()
-            );
-            self.mistakes.on(&key, message);
-        }
-        function.body.is_none()
-    }
-
-    fn expression(&mut self, key: &Ident, value: Value, takes: &str) -> Option<Expr> {
-        match value {
-            Value::Expr(value) => Some(*value),
-            Value::List(_, span) => {
-                self.mistakes.at(span, format!("`{key}` {takes}"));
-                None
-            }
-            Value::Arguments(_) | Value::Nothing => {
-                self.mistakes.on(&key, format!("`{key}` {takes}"));
-                None
-            }
-        }
-    }
-}
-
-/// One error cannot have two fates.
-fn check_lists(rules: &[Rule], mistakes: &mut Mistakes) {
-    let types = |of: Disposition| {
-        rules.iter().filter_map(move |rule| match &rule.when {
-            When::Type(ty) if rule.disposition == of => Some(ty),
-            _ => None,
-        })
-    };
-    for ty in types(Disposition::Transient) {
-        let text = ty.to_token_stream().to_string();
-        if types(Disposition::Discard).any(|other| other.to_token_stream().to_string() == text) {
-            let shown = text.replace(' ', "");
-            mistakes.on(&ty, format!("`{shown}` is listed in both `transient` and `discard`"));
-        }
-    }
-}
-
-/// The enum, if the last two parts of the path are both written like types.
-fn looks_like_a_variant(ty: &Type) -> Option<String> {
-    let Type::Path(path) = bare(ty) else { return None };
-    let segments: Vec<_> = path.path.segments.iter().collect();
-    let [.., of, variant] = segments.as_slice() else { return None };
-    let is_type_like = |ident: &Ident| ident.to_string().starts_with(char::is_uppercase);
-    if path.qself.is_some() || !is_type_like(&of.ident) || !is_type_like(&variant.ident) {
-        return None;
-    }
-    let mut of = path.path.clone();
-    of.segments.pop();
-    of.segments.pop_punct();
-    Some(of.to_token_stream().to_string().replace(' ', ""))
-}
-
-/// The `E` of `Result<T, E>`, where it can be seen.
-fn error_type(ty: &Type) -> Option<&Type> {
-    let Type::Path(path) = ty else { return None };
-    let last = path.path.segments.last()?;
-    let PathArguments::AngleBracketed(arguments) = &last.arguments else { return None };
-    match (last.ident == "Result", arguments.args.iter().nth(1)) {
-        (true, Some(GenericArgument::Type(error))) => Some(error),
-        _ => None,
-    }
-}
-
-fn is_text(error: &Type) -> bool {
-    match bare(error) {
-        Type::Path(path) => path.qself.is_none() && is_string(&path.path),
-        Type::Reference(reference) => matches!(bare(&reference.elem), Type::Path(path) if path.path.is_ident("str")),
-        _ => false,
-    }
-}
-
-fn literal(expr: &Expr) -> Option<&Lit> {
-    match expr {
-        Expr::Lit(literal) => Some(&literal.lit),
-        Expr::Group(group) => literal(&group.expr),
-        Expr::Paren(paren) => literal(&paren.expr),
-        _ => None,
-    }
-}
-
-/// A type without the invisible delimiters of `macro_rules` and without parentheses.
-fn bare(ty: &Type) -> &Type {
-    match ty {
-        Type::Group(group) => bare(&group.elem),
-        Type::Paren(paren) => bare(&paren.elem),
-        other => other,
-    }
-}
-
-fn last_segment(ty: &Type) -> Option<&Ident> {
-    match ty {
-        Type::Path(path) if path.qself.is_none() => path.path.segments.last().map(|last| &last.ident),
-        _ => None,
-    }
 }
 
 fn attributes_named(name: &str, attrs: &[Attribute]) -> Vec<Attribute> {

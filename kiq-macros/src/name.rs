@@ -13,6 +13,10 @@ pub(crate) fn camel_case(function: &str) -> String {
     name
 }
 
+/// What [`is_job_name`] asks for.
+pub(crate) const JOB_NAME_RULE: &str =
+    "a job name is one or more parts joined by `::`, each an upper-case letter and then letters, digits and `_`";
+
 /// Whether Sidekiq can look the name up as a constant and show it under an address of its own.
 ///
 /// The runtime has the same rule for names that are no literals (`kiq_runtime::private::check_name`).
@@ -33,6 +37,16 @@ pub(crate) fn queue_fault(name: &str) -> Option<String> {
     }
     let wrong = name.chars().find(|c| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | ':' | '-')))?;
     Some(format!("queue name must not contain {wrong:?}"))
+}
+
+/// `mail-out` → `MAIL_OUT`.
+pub(crate) fn constant(queue: &str) -> String {
+    let mut name: String =
+        queue.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect();
+    if !name.starts_with(|c: char| c.is_ascii_uppercase()) {
+        name.insert(0, 'Q');
+    }
+    name
 }
 
 #[cfg(test)]
@@ -57,6 +71,14 @@ mod tests {
         for bad in ["", "a", "A::", "::A", "A:B", "A|B", "A/B", "A::2", "Ä"] {
             assert!(!is_job_name(bad), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_queue_s_name_becomes_a_constant_s_name() {
+        assert_eq!(constant("high"), "HIGH");
+        assert_eq!(constant("mail-out.2:x"), "MAIL_OUT_2_X");
+        assert_eq!(constant("2nd"), "Q2ND");
+        assert_eq!(constant("_"), "Q_");
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! Tokens → the parts a user wrote. Judges nothing but whether they can be read.
 
-use proc_macro2::{Span, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Span, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::parse::{End, Parse, ParseStream, Parser};
-use syn::{Attribute, Expr, Ident, Lit, Signature, Token, Type, Visibility};
+use syn::{Attribute, Expr, Ident, Lit, Path, Signature, Token, Type, Visibility};
 
 /// Everything that is wrong with one item, in the order it was found.
 #[derive(Default)]
@@ -97,7 +97,40 @@ pub(crate) fn types(tokens: TokenStream, mistakes: &mut Mistakes) -> Vec<Listed>
 
 /// Reads a list of expressions.
 pub(crate) fn expressions(tokens: TokenStream, mistakes: &mut Mistakes) -> Vec<Expr> {
-    comma_separated(tokens, mistakes, Expr::parse)
+    list(tokens, mistakes)
+}
+
+/// Reads a list of anything.
+pub(crate) fn list<T: Parse>(tokens: TokenStream, mistakes: &mut Mistakes) -> Vec<T> {
+    comma_separated(tokens, mistakes, T::parse)
+}
+
+/// Takes the `pub,` or `pub(…),` off the beginning; without one it is `pub(crate)`.
+pub(crate) fn visibility(tokens: TokenStream) -> (Visibility, TokenStream) {
+    let split = |input: ParseStream<'_>| {
+        let vis: Visibility = input.parse()?;
+        if !matches!(vis, Visibility::Inherited) {
+            input.parse::<Option<Token![,]>>()?;
+        }
+        Ok((vis, input.parse()?))
+    };
+    match split.parse2(tokens.clone()) {
+        Ok((Visibility::Inherited, rest)) => (syn::parse_quote!(pub(crate)), rest),
+        Ok(found) => found,
+        Err(_) => (syn::parse_quote!(pub(crate)), tokens),
+    }
+}
+
+/// Takes the `crate = path,` off the beginning.
+pub(crate) fn crate_path(tokens: TokenStream) -> (Option<Path>, TokenStream) {
+    let split = |input: ParseStream<'_>| {
+        input.parse::<Token![crate]>()?;
+        input.parse::<Token![=]>()?;
+        let path = input.call(Path::parse_mod_style)?;
+        input.parse::<Option<Token![,]>>()?;
+        Ok((Some(path), input.parse()?))
+    };
+    split.parse2(tokens.clone()).unwrap_or((None, tokens))
 }
 
 /// The keyword of an item that is no function.
@@ -128,6 +161,60 @@ pub(crate) fn item_keyword(item: &TokenStream) -> Option<Ident> {
         }
     }
     keyword
+}
+
+/// What can be said of a function that cannot be read, since somebody is typing it.
+pub(crate) struct Unfinished {
+    pub(crate) vis: Visibility,
+    pub(crate) cfgs: Vec<Attribute>,
+    pub(crate) name: Ident,
+    /// How many parameters look as if they were stored.
+    pub(crate) arguments: usize,
+}
+
+/// Reads as much of a function as there is; `None` when it has no name yet.
+pub(crate) fn unfinished(item: &TokenStream) -> Option<Unfinished> {
+    let beginning = |input: ParseStream<'_>| {
+        let attrs = input.call(Attribute::parse_outer)?;
+        let vis: Visibility = input.parse()?;
+        let rest: TokenStream = input.parse()?;
+        Ok((attrs, vis, rest))
+    };
+    let (attrs, vis, rest) = beginning.parse2(item.clone()).ok()?;
+    let mut rest = rest.into_iter().skip_while(|token| !matches!(token, TokenTree::Ident(word) if word == "fn"));
+    rest.next()?;
+    let Some(TokenTree::Ident(name)) = rest.next() else { return None };
+    let parameters = rest.find_map(|token| match token {
+        TokenTree::Group(group) if group.delimiter() == Delimiter::Parenthesis => Some(group.stream()),
+        _ => None,
+    });
+    let cfgs = attrs.into_iter().filter(|attr| attr.path().is_ident("cfg")).collect();
+    Some(Unfinished { vis, cfgs, name, arguments: arguments(parameters.unwrap_or_default()) })
+}
+
+fn arguments(parameters: TokenStream) -> usize {
+    let (mut count, mut depth, mut words) = (0, 0_usize, Vec::new());
+    let is_stored = |words: &[String]| {
+        let has = |word: &str| words.iter().any(|found| found == word);
+        !words.is_empty() && (has("arg") || !["inject", "Data", "JobContext", "self"].into_iter().any(has))
+    };
+    for token in parameters {
+        match &token {
+            TokenTree::Punct(punct) if punct.as_char() == ',' && depth == 0 => {
+                count += usize::from(is_stored(&words));
+                words.clear();
+                continue;
+            }
+            TokenTree::Punct(punct) if punct.as_char() == '<' => depth += 1,
+            TokenTree::Punct(punct) if punct.as_char() == '>' => depth = depth.saturating_sub(1),
+            TokenTree::Group(group) if group.delimiter() == Delimiter::Bracket => {
+                words.extend(group.stream().into_iter().map(|token| token.to_string()));
+            }
+            _ => {}
+        }
+        words.push(token.to_string());
+    }
+    count + usize::from(is_stored(&words))
 }
 
 fn entry(input: ParseStream<'_>) -> syn::Result<Entry> {

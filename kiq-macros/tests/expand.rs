@@ -1,8 +1,10 @@
 //! What `#[job]` writes, option by option, as ordinary Rust: `tests/expand/<case>.rs` is the function and, below a line, what
 //! becomes of it. `KIQ_OVERWRITE=1 cargo test -p kiq-macros` writes the second half anew; read the difference.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that fails may panic")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that fails may panic")]
 
+#[path = "../src/defaults.rs"]
+mod defaults;
 #[path = "../src/duration.rs"]
 mod duration;
 #[path = "../src/expand.rs"]
@@ -13,10 +15,16 @@ mod fallback;
 mod model;
 #[path = "../src/name.rs"]
 mod name;
+#[path = "../src/options.rs"]
+mod options;
 #[path = "../src/parse.rs"]
 mod parse;
+#[path = "../src/queues.rs"]
+mod queues;
 #[path = "../src/suggest.rs"]
 mod suggest;
+#[path = "../src/types.rs"]
+mod types;
 
 use std::fs;
 use std::path::Path;
@@ -49,8 +57,36 @@ fn each_option_becomes_what_was_reviewed() {
     assert!(changed.is_empty(), "{}", changed.join("\n"));
 }
 
-/// Expands the one item of `source`, which has `#[job]` or `#[job(…)]` first of its attributes.
+#[test]
+fn the_expansion_shown_in_the_architecture_is_the_true_one() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = fs::read_to_string(root.join("../ARCHITECTURE.md")).unwrap();
+    let shown = text.split("<!-- held to be true").nth(1).and_then(|rest| rest.split("```").nth(1)).unwrap();
+    let shown = shown.trim_start_matches("rust,ignore").replace("__p::", "::kiq::__private::");
+    let case = fs::read_to_string(root.join("tests/expand/charge_order.rs")).unwrap();
+    let (_, reviewed) = case.split_once(BORDER).unwrap();
+
+    // Both through one printer, without what differs in the blanks of docs and of the call of another macro.
+    let printed = |code: &str| {
+        let code = code.replace("/// ", "///").replace("< ChargeOrder as ::kiq::__private::Perform > ::DEF", "JOB");
+        let code = code.replace("<ChargeOrder as ::kiq::__private::Perform>::DEF", "JOB");
+        prettyplease::unparse(&syn::parse_file(&code).unwrap())
+    };
+    assert_eq!(printed(&shown), printed(reviewed));
+}
+
+/// Expands the one item of `source`: a `defaults! {…}` or `queues! {…}`, or a function that has `#[job]` or `#[job(…)]` first
+/// of its attributes.
 fn expansion(source: &str) -> String {
+    let expanded = match syn::parse_str::<syn::ItemMacro>(source) {
+        Ok(call) if call.mac.path.is_ident("defaults") => defaults::defaults(call.mac.tokens),
+        Ok(call) if call.mac.path.is_ident("queues") => queues::queues(call.mac.tokens),
+        _ => job_expansion(source),
+    };
+    prettyplease::unparse(&syn::parse2(expanded).unwrap())
+}
+
+fn job_expansion(source: &str) -> TokenStream {
     let mut item = source.parse::<TokenStream>().unwrap().into_iter();
     let _pound = item.next().unwrap();
     let attribute: syn::Meta = match item.next().unwrap() {
@@ -64,8 +100,107 @@ fn expansion(source: &str) -> String {
             TokenStream::new()
         }
     };
-    let expanded = expand::job(options, item.collect());
-    prettyplease::unparse(&syn::parse2(expanded).unwrap())
+    expand::job(options, item.collect())
+}
+
+/// An editor calls the attribute after every keystroke.
+mod while_somebody_types {
+    use proc_macro2::{Group, TokenTree};
+
+    use super::*;
+
+    const FUNCTION: &str = "pub async fn charge(order_id: u64, note: &str, pairs: Vec<(u8, String)>, \
+                            #[arg(default = 1)] tries: u32, db: Data<Db>) -> Result<(), Error> { db.work(order_id).await }";
+    const OPTIONS: &str = "queue = \"high\", retry = 3, retry_in = patient, on_exhausted = refund, transient = [HttpError, \
+                           io::Error], discard_if = |e: &Gone| e.is_real(), timeout = \"30s\", tags = [\"a\", B], dead = true, \
+                           name = \"Pdf::Charge\", aliases = [\"Old\"], derive(Clone)";
+
+    /// The stream cut off after each of its tokens; inside a group, the group is closed, as editors do, and what comes after it
+    /// is kept or not.
+    fn cut(tokens: TokenStream, keep_the_rest: bool) -> Vec<TokenStream> {
+        let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+        let mut states = vec![TokenStream::new()];
+        for at in 0..tokens.len() {
+            let before = tokens[..at].iter().cloned();
+            if let TokenTree::Group(group) = &tokens[at] {
+                let rest = tokens.iter().skip(at + 1).filter(|_| keep_the_rest).cloned();
+                for inside in cut(group.stream(), keep_the_rest) {
+                    let group = TokenTree::Group(Group::new(group.delimiter(), inside));
+                    states.push(before.clone().chain([group]).chain(rest.clone()).collect());
+                }
+            }
+            states.push(before.chain([tokens[at].clone()]).collect());
+        }
+        states
+    }
+
+    fn states(tokens: &str) -> Vec<TokenStream> {
+        let tokens: TokenStream = tokens.parse().unwrap();
+        [true, false].into_iter().flat_map(|keep| self::cut(tokens.clone(), keep)).collect()
+    }
+
+    fn errors(expanded: &str) -> usize {
+        expanded.matches("compile_error").count()
+    }
+
+    #[test]
+    fn a_half_typed_function_is_given_back_with_its_struct_and_no_word_of_ours() {
+        let mut unfinished = 0;
+        for item in states(FUNCTION) {
+            let expanded = expand::job(TokenStream::new(), item.clone()).to_string();
+
+            let read: Result<parse::Function, _> = syn::parse2(item.clone());
+            let has_name = parse::unfinished(&item).is_some();
+            match read {
+                // `#[arg(def)]` can be read, and is a mistake.
+                Ok(_) => assert!(errors(&expanded) <= 1, "{item}"),
+                // The compiler says what is missing, since it reads the item too.
+                Err(_) if has_name => {
+                    unfinished += 1;
+                    assert_eq!(errors(&expanded), 0, "{item}");
+                    assert!(expanded.contains(&item.to_string()), "{item}: {expanded}");
+                }
+                Err(_) => assert_eq!(errors(&expanded), 1, "{item}"),
+            }
+            assert_eq!(expanded.contains("struct Charge"), has_name, "{item}");
+        }
+        assert!(unfinished > 30, "{unfinished}");
+    }
+
+    #[test]
+    fn a_half_typed_option_is_one_error_and_the_job_is_there() {
+        let item: TokenStream = FUNCTION.parse().unwrap();
+        for options in states(OPTIONS) {
+            let expanded = expand::job(options.clone(), item.clone()).to_string();
+
+            assert!(errors(&expanded) <= 1, "{options}: {expanded}");
+            assert!(expanded.contains("pub async fn charge (order_id : u64 , note : & str"), "{options}");
+            assert!(expanded.contains("pub struct Charge"), "{options}");
+            assert!(expanded.contains("db . work (order_id) . await"), "{options}");
+        }
+    }
+
+    #[test]
+    fn the_struct_takes_as_many_arguments_as_can_be_seen() {
+        let item: TokenStream =
+            "fn a(n: u8, map: HashMap<u8, (u8, u8)>, db: Data<X>, #[inject] t: T, #[arg] d: Data<u8>, x: )"
+                .parse()
+                .unwrap();
+
+        assert_eq!(parse::unfinished(&item).unwrap().arguments, 4);
+    }
+
+    #[test]
+    fn a_half_typed_list_of_queues_or_defaults_is_one_error_and_the_names_are_there() {
+        for input in states("queue = \"low\", retry = 5, tags = [\"mail\"], timeout = \"30s\"") {
+            let expanded = defaults::defaults(input.clone()).to_string();
+            assert!(errors(&expanded) <= 1 && expanded.contains("trait JobDefaults"), "{input}");
+        }
+        for input in states("high, default, \"mail-out\"") {
+            let expanded = queues::queues(input.clone()).to_string();
+            assert!(errors(&expanded) <= 1 && expanded.contains("mod queues"), "{input}");
+        }
+    }
 }
 
 #[test]
@@ -81,7 +216,7 @@ fn a_body_that_is_half_typed_is_passed_on_as_it_is() {
 
 #[test]
 fn what_cannot_be_read_at_all_is_given_back_with_one_error() {
-    let item: TokenStream = "async fn broken(id u64) {}".parse().unwrap();
+    let item: TokenStream = "async fn".parse().unwrap();
 
     let expanded = expand::job(TokenStream::new(), item.clone()).to_string();
 

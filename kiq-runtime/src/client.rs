@@ -178,6 +178,10 @@ impl Client {
             Retry::Default => {}
             Retry::Max(count) => payload.set("retry", &count),
             Retry::Never => payload.set("retry", &false),
+            Retry::For(time) => payload.set("retry_for", &time.as_secs()),
+        }
+        if let Some(queue) = options.retry_queue {
+            payload.set("retry_queue", queue);
         }
         if !options.dead {
             payload.set("dead", &false);

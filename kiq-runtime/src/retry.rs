@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::job::options::{DEFAULT_RETRIES, queue_name_fault};
-use crate::job::{Disposition, Failure, Payload, Retry};
+use crate::job::{Disposition, Failure, JobOptions, Payload, Retry, RetryIn};
 
 /// What becomes of a job that failed.
 #[derive(Clone, Debug)]
@@ -25,7 +25,9 @@ pub enum Verdict {
         /// The payload with the failure written into it.
         payload: String,
     },
-    /// It ends without a trace: `retry = false`, `dead = false` at its end, or an error that is to be discarded.
+    /// It used up its retries and nothing of it is kept: `retry = false`, or `dead = false` at its end.
+    Dropped,
+    /// It is given up and nothing of it is kept: the error is one to discard, or `retry_in` said so.
     Discard,
 }
 
@@ -60,9 +62,8 @@ impl Backoff {
     pub fn delay(&self, retry: u32, below: impl FnOnce(u64) -> u64) -> Duration {
         match self {
             Backoff::Sidekiq => {
-                let retry = u64::from(retry);
-                let seconds = retry.saturating_pow(4).saturating_add(15);
-                Duration::from_secs(seconds.saturating_add(below(10 * (retry + 1))))
+                let seconds = u64::from(retry).saturating_pow(4).saturating_add(15);
+                Duration::from_secs(seconds).saturating_add(jitter(retry, below))
             }
             Backoff::Custom(delay) => delay(retry),
         }
@@ -78,28 +79,37 @@ impl fmt::Debug for Backoff {
     }
 }
 
-/// Judges one failure of a job that was taken from `queue`. `class` is what the job's definition says of retries, for a
-/// payload that does not.
+/// As Sidekiq 8: added to every wait but that of a [`Backoff::Custom`].
+fn jitter(retry: u32, below: impl FnOnce(u64) -> u64) -> Duration {
+    Duration::from_secs(below(10 * (u64::from(retry) + 1)))
+}
+
+/// Judges one failure of a job that was taken from `queue`. `class` is what the job's definition says, for a payload that
+/// says nothing of retries.
 pub fn judge(
     job: &Payload,
     queue: &str,
-    class: Option<Retry>,
+    class: Option<&JobOptions>,
     failure: &Failure,
     backoff: &Backoff,
     now: Timestamp,
     below: impl FnOnce(u64) -> u64,
 ) -> Verdict {
-    let limit = match job.retry().or(class) {
-        _ if failure.disposition() == Disposition::Discard => return Verdict::Discard,
-        Some(Retry::Never) => return Verdict::Discard,
-        // A job nobody here knows and that does not ask for retries: Ruby would drop it. Keep it instead.
-        None | Some(Retry::Default) => DEFAULT_RETRIES,
-        Some(Retry::Max(count)) => count,
-    };
+    // A payload that says nothing of retries goes by its class in all that concerns them.
+    let class = class.filter(|_| job.retry().is_none());
+    // A job nobody here knows and that does not ask for retries: Ruby would drop it. Keep it instead.
+    let policy = job.retry().or(class.map(|class| class.retry)).unwrap_or_default();
+    if failure.disposition() == Disposition::Discard {
+        return Verdict::Discard;
+    }
+    if policy == Retry::Never {
+        return Verdict::Dropped;
+    }
     let mut job = job.clone();
     job.clear_deaths();
     let retry_queue = job.get::<String>("retry_queue").filter(|name| queue_name_fault(name).is_none());
-    job.set("queue", retry_queue.as_deref().unwrap_or(queue));
+    let retry_queue = retry_queue.as_deref().or(class.and_then(|class| class.retry_queue));
+    job.set("queue", retry_queue.unwrap_or(queue));
     job.set("error_message", &failure.message());
     job.set("error_class", failure.class());
     // The field is 0 after the first failure, and Sidekiq's pages may have set it to -1.
@@ -109,19 +119,27 @@ pub fn judge(
         None => job.set_time("failed_at", now),
     }
     job.set("retry_count", &retry);
-    if is_exhausted(&job, retry, limit, now) {
-        return if job.dead() { Verdict::Dead { payload: job.to_string() } } else { Verdict::Discard };
+    let at = match failure.retry_in().unwrap_or_default() {
+        _ if is_exhausted(&job, policy, retry, now) => None,
+        RetryIn::Discard => return Verdict::Discard,
+        RetryIn::Kill => None,
+        RetryIn::Default => Some(now + backoff.delay(retry, below)),
+        RetryIn::After(delay) => Some(now + delay + jitter(retry, below)),
+    };
+    match at {
+        Some(at) => Verdict::Retry { payload: job.to_string(), at },
+        None if job.dead() => Verdict::Dead { payload: job.to_string() },
+        None => Verdict::Dropped,
     }
-    let at = now + backoff.delay(retry, below);
-    Verdict::Retry { payload: job.to_string(), at }
 }
 
 /// As Sidekiq 8.1: with `retry_for` the time since the first failure decides and the count does not.
-fn is_exhausted(job: &Payload, retry: u32, limit: u32, now: Timestamp) -> bool {
-    let retry_for = job.get::<f64>("retry_for").filter(|seconds| *seconds > 0.0);
-    match (retry_for.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()), job.time("failed_at")) {
-        (Some(patience), Some(failed_at)) => failed_at + patience < now,
-        _ => retry >= limit,
+fn is_exhausted(job: &Payload, policy: Retry, retry: u32, now: Timestamp) -> bool {
+    match (policy, job.time("failed_at")) {
+        (Retry::For(patience), Some(failed_at)) => failed_at + patience < now,
+        (Retry::Max(limit), _) => retry >= limit,
+        (Retry::Never, _) => true,
+        (Retry::Default | Retry::For(_), _) => retry >= DEFAULT_RETRIES,
     }
 }
 
@@ -179,17 +197,28 @@ mod tests {
     #[test]
     fn zero_is_death_and_false_is_nothing() {
         assert!(matches!(fail(&job(r#","retry":0"#)), Verdict::Dead { .. }));
-        assert!(matches!(fail(&job(r#","retry":false"#)), Verdict::Discard));
-        assert!(matches!(fail(&job(r#","retry":0,"dead":false"#)), Verdict::Discard));
+        assert!(matches!(fail(&job(r#","retry":false"#)), Verdict::Dropped));
+        assert!(matches!(fail(&job(r#","retry":0,"dead":false"#)), Verdict::Dropped));
     }
 
     #[test]
     fn a_payload_that_does_not_say_goes_by_its_class() {
         let failure = Failure::new("E", "boom");
-        let verdict = |class| judge(&job(""), "q", class, &failure, &Backoff::Sidekiq, NOW, |_| 0);
-        assert!(matches!(verdict(Some(Retry::Never)), Verdict::Discard));
-        assert!(matches!(verdict(Some(Retry::Max(0))), Verdict::Dead { .. }));
-        assert!(matches!(verdict(None), Verdict::Retry { .. }));
+        let verdict = |fields, class: Option<JobOptions>| {
+            judge(&job(fields), "q", class.as_ref(), &failure, &Backoff::Sidekiq, NOW, |_| 0)
+        };
+        let options = JobOptions::new().retry_queue("later");
+        assert!(matches!(verdict("", Some(options.retry(Retry::Never))), Verdict::Dropped));
+        assert!(matches!(verdict("", Some(options.retry(Retry::Max(0)))), Verdict::Dead { .. }));
+        let old = r#","failed_at":1795452000.5,"retry_count":0"#;
+        assert!(matches!(verdict(old, Some(options.retry(Retry::For(Duration::from_secs(60))))), Verdict::Dead { .. }));
+        let queue = |fields| match verdict(fields, Some(options)) {
+            Verdict::Retry { payload, .. } => Payload::parse(payload.as_bytes()).unwrap().queue(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(queue("").as_deref(), Some("later"));
+        assert_eq!(queue(r#","retry":true"#).as_deref(), Some("q"));
+        assert!(matches!(verdict("", None), Verdict::Retry { .. }));
     }
 
     #[test]
@@ -226,6 +255,27 @@ mod tests {
         let failure = Failure::new("E", "boom").with_disposition(Disposition::Discard);
         let verdict = judge(&job(r#","retry":true"#), "q", None, &failure, &Backoff::Sidekiq, NOW, |_| 0);
         assert!(matches!(verdict, Verdict::Discard));
+    }
+
+    #[test]
+    fn what_retry_in_says_counts_until_the_retries_are_used_up() {
+        let verdict = |fields: &str, answer| {
+            let failure = Failure::new("E", "boom").with_retry_in(answer);
+            judge(&job(fields), "q", None, &failure, &Backoff::Sidekiq, NOW, |n| n - 1)
+        };
+        let minute = Duration::from_secs(60);
+
+        let Verdict::Retry { at, .. } = verdict(r#","retry":true"#, RetryIn::After(minute)) else { panic!() };
+        assert_eq!(at, NOW + minute + Duration::from_secs(9));
+        let Verdict::Retry { at, .. } = verdict(r#","retry":true"#, RetryIn::Default) else { panic!() };
+        assert_eq!(at, NOW + Duration::from_secs(15 + 9));
+        let Verdict::Retry { .. } = verdict(r#","retry":true"#, RetryIn::After(Duration::MAX)) else { panic!() };
+        assert!(matches!(verdict(r#","retry":true"#, RetryIn::Kill), Verdict::Dead { .. }));
+        assert!(matches!(verdict(r#","retry":true,"dead":false"#, RetryIn::Kill), Verdict::Dropped));
+        assert!(matches!(verdict(r#","retry":true"#, RetryIn::Discard), Verdict::Discard));
+        for answer in [RetryIn::After(minute), RetryIn::Discard] {
+            assert!(matches!(verdict(r#","retry":0"#, answer), Verdict::Dead { .. }));
+        }
     }
 
     #[test]

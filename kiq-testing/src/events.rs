@@ -30,20 +30,29 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Events {
     stream: EventStream,
     seen: Vec<Event>,
+    /// Which of those seen nobody has waited for yet.
+    unclaimed: Vec<usize>,
 }
 
 impl Events {
     /// Listens to a worker that is not yet running.
     pub fn of(worker: &kiq_runtime::worker::Worker) -> Self {
-        Events { stream: worker.events(), seen: Vec::new() }
+        Events { stream: worker.events(), seen: Vec::new(), unclaimed: Vec::new() }
     }
 
-    /// The next event that `wanted` answers true for.
+    /// The first event that `wanted` answers true for and that was not answered before.
+    ///
+    /// It may have come before events that were waited for earlier: different jobs end in no particular order, and successes
+    /// are told in groups.
     ///
     /// # Panics
     /// When it does not come within 30 seconds, or the worker ends before; the message lists what came.
     #[expect(clippy::panic, reason = "a test that waits in vain has failed")]
     pub async fn until(&mut self, wanted: impl Fn(&Event) -> bool) -> Event {
+        let earlier = self.unclaimed.iter().position(|at| self.seen.get(*at).is_some_and(&wanted));
+        if let Some(event) = earlier.and_then(|at| self.seen.get(self.unclaimed.remove(at))) {
+            return event.clone();
+        }
         loop {
             match tokio::time::timeout(PATIENCE, self.stream.next()).await {
                 Ok(Some(event)) => {
@@ -51,6 +60,7 @@ impl Events {
                     if wanted(&event) {
                         return event;
                     }
+                    self.unclaimed.push(self.seen.len() - 1);
                 }
                 Ok(None) => panic!("the worker ended before the event came; seen so far: {:#?}", self.seen),
                 Err(_) => panic!("the event did not come within {PATIENCE:?}; seen so far: {:#?}", self.seen),

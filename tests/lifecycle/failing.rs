@@ -118,7 +118,7 @@ on_every_broker! {
         let job = s.set(JobSet::Retry).await.remove(0).payload.unwrap();
         let (class, message) = error(&job);
         assert_eq!(class, "kiq::UnknownJob");
-        assert!(message.starts_with(r#"no job named "SendRecept" is registered; jobs known here: Cancel, "#), "{message}");
+        assert!(message.starts_with(r#"no job named "SendRecept" is registered; jobs known here: Bury, "#), "{message}");
         assert!(message.ends_with("(is its crate linked into this program?)"), "{message}");
         assert_eq!(job.args().get(), "[1.10]");
         assert_eq!(job.raw("extra").unwrap().get(), r#"{"b":1,"a":2}"#);

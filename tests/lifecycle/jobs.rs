@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use kiq::{Client, Data, JobContext};
+use kiq::{Client, Data, DeadJob, JobContext, RetryContext, RetryIn};
 
 /// What jobs leave behind, in order.
 #[derive(Clone, Debug, Default)]
@@ -106,4 +106,82 @@ pub async fn linger(patience_ms: u64, notes: Data<Notes>, cx: JobContext) {
     // the job's own work
     tokio::time::sleep(Duration::from_millis(patience_ms)).await;
     notes.add("lingered");
+}
+
+/// Never succeeds, and is not tired of it for four minutes.
+#[kiq::job(retry_for = "4m")]
+pub async fn insist() -> Result<(), PaymentError> {
+    Err(PaymentError::Down)
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("http {0}")]
+pub struct HttpError(pub u16);
+
+#[kiq::job(retry_in = haggle_on, on_exhausted = haggle_ends)]
+pub async fn haggle(status: u16) -> anyhow::Result<()> {
+    Err(HttpError(status).into())
+}
+
+fn haggle_on(retry: &RetryContext<'_>) -> RetryIn {
+    let status = retry.find::<HttpError>().map_or(0, |error| error.0);
+    let notes = retry.job().state().get::<Notes>().unwrap();
+    notes.add(format!("asked about {status} after {} retries", retry.retries()));
+    match status {
+        429 => RetryIn::After(Duration::from_secs(600)),
+        400 => RetryIn::Kill,
+        410 => RetryIn::Discard,
+        _ => RetryIn::Default,
+    }
+}
+
+async fn haggle_ends(dead: DeadJob) {
+    let notes = dead.context().state().get::<Notes>().unwrap();
+    notes.add(format!("end of {}", dead.job::<Haggle>().unwrap().status));
+}
+
+/// Gives up at once, whatever goes wrong.
+#[kiq::job(retry_in = |_| RetryIn::Kill, timeout = "20ms")]
+pub async fn surrender(how: &str) -> Result<(), String> {
+    match how {
+        "panic" => panic!("no way"),
+        "hang" => std::future::pending().await,
+        _ => Err("in words".to_owned()),
+    }
+}
+
+#[kiq::job(retry_in = |_| panic!("no idea"))]
+pub async fn unlucky() -> Result<(), PaymentError> {
+    Err(PaymentError::Down)
+}
+
+/// Fails the first time.
+#[kiq::job(retry_queue = "slow")]
+pub async fn move_over(notes: Data<Notes>, cx: &JobContext) -> Result<(), PaymentError> {
+    notes.add(format!("in {}", cx.queue()));
+    if cx.attempt() == 1 { Err(PaymentError::Down) } else { Ok(()) }
+}
+
+#[kiq::job(retry = 1, on_exhausted = mourn, timeout = "20ms")]
+pub async fn bury(how: String) -> Result<(), PaymentError> {
+    let _ = how;
+    Err(PaymentError::Down)
+}
+
+async fn mourn(dead: DeadJob) -> anyhow::Result<()> {
+    let Bury { how } = dead.job()?;
+    let kept = if dead.is_kept() { "kept" } else { "not kept" };
+    let notes = dead.context().state().get::<Notes>().unwrap();
+    notes.add(format!("end of {how}: {}, {kept}, {} runs", dead.error_message(), dead.attempts()));
+    match how.as_str() {
+        "panic" => panic!("too much"),
+        "error" => anyhow::bail!("nobody came"),
+        "hang" => std::future::pending().await,
+        _ => Ok(()),
+    }
+}
+
+#[kiq::job(aliases = ["Legacy::Old", "Older"])]
+pub async fn renamed(id: u64, notes: Data<Notes>, cx: &JobContext) {
+    notes.add(format!("{} {id}", cx.class()));
 }

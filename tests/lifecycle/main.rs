@@ -5,6 +5,7 @@ mod failing;
 mod jobs;
 mod performing;
 mod poison;
+mod retrying;
 mod scheduling;
 mod setup;
 mod stopping;

@@ -1,9 +1,6 @@
 #![allow(unused)]
 
-#[kiq::job(cron = "0 8 * * *", unique_for = "1h", encrypt = true, retry_in = patient)]
-async fn later() {}
-
-#[kiq::job]
-async fn resumable(at: Checkpoint<u64>) {}
+#[kiq::job(cron = "0 8 * * *", tz = "UTC", unique_for = "1h", unique_until = "start", limit = 3, expires_in = "1h", version = 2)]
+async fn a() {}
 
 fn main() {}

@@ -42,7 +42,10 @@ impl ::core::fmt::Debug for Crunch {
 #[automatically_derived]
 impl ::kiq::__private::Job for Crunch {
     const NAME: &'static str = "Crunch";
-    const OPTIONS: ::kiq::__private::JobOptions = ::kiq::__private::JobOptions::new();
+    const OPTIONS: ::kiq::__private::JobOptions = {
+        let __scope = ::kiq::__private::scope!().blocking();
+        __scope.with_its_queue()
+    };
     fn write_args(&self, __w: &mut ::kiq::__private::ArgsWriter) {
         __w.arg(Self::__arg0(), &self.numbers);
     }

@@ -27,7 +27,10 @@ impl ::core::fmt::Debug for A {
 #[automatically_derived]
 impl my::kiq::__private::Job for A {
     const NAME: &'static str = "A";
-    const OPTIONS: my::kiq::__private::JobOptions = my::kiq::__private::JobOptions::new();
+    const OPTIONS: my::kiq::__private::JobOptions = {
+        let __scope = my::kiq::__private::scope!();
+        __scope.with_its_queue()
+    };
     #[allow(unused_variables)]
     fn write_args(&self, __w: &mut my::kiq::__private::ArgsWriter) {}
     #[allow(unused_variables)]

@@ -27,8 +27,10 @@ impl ::core::fmt::Debug for A {
 #[automatically_derived]
 impl ::kiq::__private::Job for A {
     const NAME: &'static str = "A";
-    const OPTIONS: ::kiq::__private::JobOptions = ::kiq::__private::JobOptions::new()
-        .dead(false);
+    const OPTIONS: ::kiq::__private::JobOptions = {
+        let __scope = ::kiq::__private::scope!();
+        __scope.with_its_queue().dead(false)
+    };
     #[allow(unused_variables)]
     fn write_args(&self, __w: &mut ::kiq::__private::ArgsWriter) {}
     #[allow(unused_variables)]

@@ -45,7 +45,10 @@ impl ::core::fmt::Debug for SendWelcome {
 #[automatically_derived]
 impl ::kiq::__private::Job for SendWelcome {
     const NAME: &'static str = "SendWelcome";
-    const OPTIONS: ::kiq::__private::JobOptions = ::kiq::__private::JobOptions::new();
+    const OPTIONS: ::kiq::__private::JobOptions = {
+        let __scope = ::kiq::__private::scope!();
+        __scope.with_its_queue()
+    };
     fn write_args(&self, __w: &mut ::kiq::__private::ArgsWriter) {
         __w.arg(Self::__arg0(), &self.user_id);
     }

@@ -42,8 +42,10 @@ impl ::core::fmt::Debug for LegacySync {
 #[automatically_derived]
 impl ::kiq::__private::Job for LegacySync {
     const NAME: &'static str = "LegacySync";
-    const OPTIONS: ::kiq::__private::JobOptions = ::kiq::__private::JobOptions::new()
-        .queue(::kiq::__private::check_queue("ruby"));
+    const OPTIONS: ::kiq::__private::JobOptions = {
+        let __scope = ::kiq::__private::scope!();
+        __scope.options.queue(__scope.queue("ruby"))
+    };
     fn write_args(&self, __w: &mut ::kiq::__private::ArgsWriter) {
         __w.arg(Self::__arg0(), &self.account_id);
         __w.arg(Self::__arg1(), &self.reason);

@@ -3,8 +3,10 @@
 use std::any::{Any, type_name};
 use std::error::Error;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::args::ArgsError;
+use super::retry_in::RetryIn;
 use super::state::Rejection;
 
 /// The longest error message kept with a job, in characters: as Sidekiq's `job_retry.rb`.
@@ -34,6 +36,8 @@ pub struct Failure {
     class: String,
     error: Box<dyn Error + Send + Sync>,
     disposition: Disposition,
+    /// What the job's own `retry_in` said; `None` while it has not been asked.
+    retry_in: Option<RetryIn>,
 }
 
 impl Failure {
@@ -42,7 +46,7 @@ impl Failure {
     /// The class is what Sidekiq's pages print before the message, unescaped; characters that are markup there are
     /// replaced, and it is cut at [`MAX_ERROR_CLASS`] characters.
     pub fn new(class: &str, error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Failure { class: display_class(class), error: error.into(), disposition: Disposition::Retry }
+        Failure { class: display_class(class), error: error.into(), disposition: Disposition::Retry, retry_in: None }
     }
 
     /// The failure of an error of type `E`, named after that type.
@@ -64,6 +68,15 @@ impl Failure {
             "the job panicked with a value that is not text".to_owned()
         };
         Failure::new("panic", message)
+    }
+
+    /// The same of the panic itself, which it drops. A value whose own drop panics is leaked rather than let loose.
+    pub(crate) fn of_caught(panic: Box<dyn Any + Send>) -> Self {
+        let failure = Failure::from_panic(&*panic);
+        if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
+            std::mem::forget(again);
+        }
+        failure
     }
 
     /// The same failure with another disposition.
@@ -88,11 +101,22 @@ impl Failure {
         self.disposition
     }
 
+    /// The same failure with what the job's own `retry_in` said of it.
+    #[must_use]
+    pub(crate) fn with_retry_in(mut self, retry_in: RetryIn) -> Self {
+        self.retry_in = Some(retry_in);
+        self
+    }
+
+    pub(crate) fn retry_in(&self) -> Option<RetryIn> {
+        self.retry_in
+    }
+
     /// The message as stored in `error_message`: at most 10,000 characters. A `Display` that panics or fails gives a
     /// placeholder.
     pub fn message(&self) -> String {
         let mut text = Limited { text: String::new(), left: MAX_ERROR_MESSAGE };
-        let written = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let written = catch_unwind(AssertUnwindSafe(|| {
             // Running full ends the formatting early, and is no fault.
             fmt::write(&mut text, format_args!("{}", self.error)).is_ok() || text.left == 0
         }));

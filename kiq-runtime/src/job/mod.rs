@@ -4,7 +4,9 @@
 //! needs; `#[kiq::job]` writes both. Writing them by hand takes twenty lines, see [`Perform`].
 
 pub mod args;
+pub mod chain;
 pub mod context;
+pub mod dead;
 pub mod failure;
 pub mod jid;
 pub mod json;
@@ -12,6 +14,7 @@ pub mod options;
 pub mod payload;
 pub mod recovered;
 pub mod registry;
+pub mod retry_in;
 pub mod state;
 
 use std::future::Future;
@@ -19,11 +22,13 @@ use std::pin::Pin;
 
 pub use args::{ArgKey, ArgsError, ArgsReader, ArgsWriter, JobArg};
 pub use context::JobContext;
+pub use dead::DeadJob;
 pub use failure::{Disposition, Failure, JobOutput, JobResult};
 pub use jid::Jid;
 pub use options::{JobOptions, Retry};
 pub use payload::{Payload, PayloadError};
 pub use registry::{Registry, RegistryError};
+pub use retry_in::{RetryContext, RetryIn};
 pub use state::{Data, FromJobContext, MissingState, Rejection, State};
 
 use serde_json::value::RawValue;
@@ -133,12 +138,18 @@ pub struct JobDef {
     pub line: u32,
     /// The names of the stored arguments, in order.
     pub params: &'static [&'static str],
+    /// Other names under which payloads of this job may still be stored.
+    pub aliases: &'static [&'static str],
     /// The options fixed by the attribute.
     pub options: JobOptions,
     /// Decodes the arguments and runs the function.
     pub run: fn(JobContext) -> BoxFuture<'static, JobResult>,
     /// Says whether the worker was given all the [`Data`] the function asks for.
     pub check: fn(&State) -> Result<(), MissingState>,
+    /// Says when a failed job is tried again; without it the worker does.
+    pub retry_in: Option<retry_in::AskRetryIn>,
+    /// Runs when the job used up its retries.
+    pub on_exhausted: Option<dead::RunExhausted>,
 }
 
 impl JobDef {
@@ -153,9 +164,12 @@ impl JobDef {
             file: "",
             line: 0,
             params: &[],
+            aliases: &[],
             options: J::OPTIONS,
             run,
             check: nothing_needed,
+            retry_in: None,
+            on_exhausted: None,
         }
     }
 
@@ -179,6 +193,27 @@ impl JobDef {
     #[must_use]
     pub const fn check(mut self, check: fn(&State) -> Result<(), MissingState>) -> Self {
         self.check = check;
+        self
+    }
+
+    /// Other names under which payloads of this job may still be stored: those it had before it was renamed.
+    #[must_use]
+    pub const fn aliases(mut self, aliases: &'static [&'static str]) -> Self {
+        self.aliases = aliases;
+        self
+    }
+
+    /// What to ask when a run failed.
+    #[must_use]
+    pub const fn retry_in(mut self, function: retry_in::AskRetryIn) -> Self {
+        self.retry_in = Some(function);
+        self
+    }
+
+    /// What to run when the job used up its retries.
+    #[must_use]
+    pub const fn on_exhausted(mut self, function: dead::RunExhausted) -> Self {
+        self.on_exhausted = Some(function);
         self
     }
 }

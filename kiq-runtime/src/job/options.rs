@@ -11,10 +11,13 @@ pub const MAX_RETRIES: u32 = 1000;
 /// The queue of a job that names none.
 pub const DEFAULT_QUEUE: &str = "default";
 
+/// The longest time a job may ask to be retried for: Sidekiq refuses more as "not a relative time".
+pub const MAX_RETRY_FOR: Duration = Duration::from_secs(1_000_000_000);
+
 /// The longest queue name, in bytes.
 pub const MAX_QUEUE_NAME: usize = 128;
 
-/// How often a failed job is tried again. On the wire this is the field `retry`.
+/// How often, or how long, a failed job is tried again. On the wire these are the fields `retry` and `retry_for`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Retry {
     /// `true`: as many times as the worker's default says ([`DEFAULT_RETRIES`]).
@@ -24,6 +27,9 @@ pub enum Retry {
     Max(u32),
     /// `false`: the first failure ends the job, and it leaves nothing in Redis.
     Never,
+    /// As often as fits into this time after the first failure, whatever the count: whole seconds, up to
+    /// [`MAX_RETRY_FOR`].
+    For(Duration),
 }
 
 /// The options fixed where the job is defined. An enqueue may override some of them.
@@ -43,6 +49,8 @@ pub struct JobOptions {
     pub queue: &'static str,
     /// The retries. Default: [`Retry::Default`].
     pub retry: Retry,
+    /// The queue that retries go to. Default: the one the job was taken from.
+    pub retry_queue: Option<&'static str>,
     /// Whether a job that used up its retries is kept in the dead set. Default: `true`.
     pub dead: bool,
     /// How long one run may take; a longer one is stopped and counts as a failure. Default: no limit.
@@ -54,7 +62,14 @@ pub struct JobOptions {
 impl JobOptions {
     /// The defaults: queue `default`, 25 retries, kept when dead, no time limit, no tags.
     pub const fn new() -> Self {
-        JobOptions { queue: DEFAULT_QUEUE, retry: Retry::Default, dead: true, timeout: None, tags: &[] }
+        JobOptions {
+            queue: DEFAULT_QUEUE,
+            retry: Retry::Default,
+            retry_queue: None,
+            dead: true,
+            timeout: None,
+            tags: &[],
+        }
     }
 
     /// Sets the queue.
@@ -72,9 +87,33 @@ impl JobOptions {
     }
 
     /// Sets the retries.
+    ///
+    /// # Panics
+    /// When a [`Retry::For`] is longer than [`MAX_RETRY_FOR`] or not in whole seconds; in a `const`, that is a compile
+    /// error.
     #[must_use]
+    #[expect(clippy::panic, reason = "runs in a const: the panic is the compile error the user reads")]
     pub const fn retry(mut self, retry: Retry) -> Self {
+        if let Retry::For(time) = retry
+            && let Some(fault) = retry_for_fault(time)
+        {
+            panic!("{}", fault)
+        }
         self.retry = retry;
+        self
+    }
+
+    /// Sets the queue that retries go to.
+    ///
+    /// # Panics
+    /// As [`queue`](Self::queue).
+    #[must_use]
+    #[expect(clippy::panic, reason = "runs in a const: the panic is the compile error the user reads")]
+    pub const fn retry_queue(mut self, queue: &'static str) -> Self {
+        if let Some(fault) = queue_name_fault(queue) {
+            panic!("{}", fault)
+        }
+        self.retry_queue = Some(queue);
         self
     }
 
@@ -124,6 +163,20 @@ pub const fn queue_name_fault(name: &str) -> Option<&'static str> {
             b' ' => return Some("queue name must not contain ' '"),
             _ => return Some("queue name may only hold letters, digits and the characters _ . : -"),
         }
+    }
+    None
+}
+
+/// What is wrong with a time to retry for, or `None`: whole seconds, 1 to 1,000,000,000.
+pub const fn retry_for_fault(time: Duration) -> Option<&'static str> {
+    if time.is_zero() {
+        return Some("`retry_for` must be longer than zero");
+    }
+    if time.subsec_nanos() != 0 {
+        return Some("`retry_for` counts whole seconds");
+    }
+    if time.as_secs() > MAX_RETRY_FOR.as_secs() {
+        return Some("`retry_for` may be at most 1000000000 seconds");
     }
     None
 }

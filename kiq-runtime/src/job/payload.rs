@@ -136,16 +136,19 @@ impl Payload {
         self.get("tags").unwrap_or_default()
     }
 
-    /// The field `retry`, as Sidekiq reads it: a count, `false` for none, anything else for the default.
+    /// The fields `retry` and `retry_for`, as Sidekiq 8.1 reads them: `false` for none; else a time if there is one; else a
+    /// count, or anything else for the default.
     ///
     /// Negative counts are taken for 0 and those beyond 1,000 for 1,000. `None` is a job that does not say; its class
     /// decides.
     pub fn retry(&self) -> Option<Retry> {
-        let raw = self.fields.get("retry")?;
-        match raw {
-            "null" => None,
-            "false" => Some(Retry::Never),
-            _ => Some(match raw.parse::<f64>() {
+        let raw = self.fields.get("retry").unwrap_or("null");
+        let retry_for = self.get::<f64>("retry_for").filter(|seconds| *seconds > 0.0);
+        match (raw, retry_for.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())) {
+            ("false", _) => Some(Retry::Never),
+            (_, Some(time)) => Some(Retry::For(time)),
+            ("null", None) => None,
+            (_, None) => Some(match raw.parse::<f64>() {
                 Ok(count) => Retry::Max(count.clamp(0.0, f64::from(MAX_RETRIES)) as u32),
                 Err(_) => Retry::Default,
             }),
@@ -509,6 +512,11 @@ mod tests {
         assert_eq!(retry("1e30"), Some(Retry::Max(MAX_RETRIES)));
         assert_eq!(retry("\"soon\""), Some(Retry::Default));
         assert_eq!(retry("null"), None);
+        assert_eq!(retry("3,\"retry_for\":60"), Some(Retry::For(Duration::from_secs(60))));
+        assert_eq!(retry("false,\"retry_for\":60"), Some(Retry::Never));
+        assert_eq!(retry("3,\"retry_for\":-1"), Some(Retry::Max(3)));
+        assert_eq!(retry("3,\"retry_for\":\"long\""), Some(Retry::Max(3)));
+        assert_eq!(retry("3,\"retry_for\":1e300"), Some(Retry::Max(3)));
         assert_eq!(parse(r#"{"class":"A","args":[]}"#).retry(), None);
     }
 

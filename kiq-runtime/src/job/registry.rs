@@ -18,6 +18,8 @@ use super::{JobDef, Perform};
 #[derive(Clone, Debug, Default)]
 pub struct Registry {
     jobs: BTreeMap<&'static str, JobDef>,
+    /// A former name → the name of the job.
+    aliases: BTreeMap<&'static str, &'static str>,
 }
 
 impl Registry {
@@ -58,23 +60,25 @@ impl Registry {
     }
 
     fn insert(&mut self, job: JobDef) -> Result<(), RegistryError> {
-        match self.jobs.get(job.name) {
-            Some(first) if (first.path, first.file, first.line) != (job.path, job.file, job.line) => {
-                Err(RegistryError { name: job.name, first: place(first), second: place(&job) })
-            }
-            _ => {
-                self.jobs.insert(job.name, job);
-                Ok(())
+        for name in [job.name].iter().chain(job.aliases) {
+            match self.get(name) {
+                Some(first) if (first.path, first.file, first.line) != (job.path, job.file, job.line) => {
+                    return Err(RegistryError { name, first: place(first), second: place(&job) });
+                }
+                _ => {}
             }
         }
+        self.jobs.insert(job.name, job);
+        self.aliases.extend(job.aliases.iter().map(|alias| (*alias, job.name)));
+        Ok(())
     }
 
-    /// The job of that name.
+    /// The job of that name, or that once had it (`aliases = […]`).
     pub fn get(&self, name: &str) -> Option<&JobDef> {
-        self.jobs.get(name)
+        self.jobs.get(name).or_else(|| self.jobs.get(self.aliases.get(name)?))
     }
 
-    /// All jobs, by name.
+    /// All jobs, by name; each once, whatever its aliases.
     pub fn iter(&self) -> impl Iterator<Item = &JobDef> {
         self.jobs.values()
     }
@@ -105,7 +109,7 @@ fn place(job: &JobDef) -> String {
 /// Two jobs of one program have the same name, so a worker could not tell whose payload it holds.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "two jobs are registered as {name}: {first} and {second}; rename one, or give it a name of its own with `#[job(name = \"…\")]`"
+    "two jobs are registered as {name}: {first} and {second}; rename one, or give it a name of its own with `#[job(name = \"…\")]` (`aliases` count as names)"
 )]
 pub struct RegistryError {
     name: &'static str,
@@ -120,3 +124,58 @@ pub struct Linked(pub JobDef);
 
 #[cfg(feature = "inventory")]
 inventory::collect!(Linked);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::{ArgsError, ArgsReader, ArgsWriter, Job};
+
+    macro_rules! job {
+        ($job:ident, $aliases:expr) => {
+            struct $job;
+            impl Job for $job {
+                const NAME: &'static str = stringify!($job);
+                fn write_args(&self, _: &mut ArgsWriter) {}
+                fn read_args(_: &mut ArgsReader<'_>) -> Result<Self, ArgsError> {
+                    Ok($job)
+                }
+            }
+            impl Perform for $job {
+                const DEF: JobDef = JobDef::new::<Self>(|_| Box::pin(std::future::ready(Ok(())))).aliases($aliases).at(
+                    concat!("jobs::", stringify!($job)),
+                    file!(),
+                    line!(),
+                );
+            }
+        };
+    }
+
+    job!(Charge, &["Pay", "OldPay"]);
+    job!(Refund, &["OldPay"]);
+    job!(Pay, &[]);
+
+    #[test]
+    fn a_job_is_found_under_all_its_names_and_listed_once() {
+        let mut jobs = Registry::new();
+        jobs.register::<Charge>().unwrap();
+        jobs.register::<Charge>().unwrap();
+
+        for name in ["Charge", "Pay", "OldPay"] {
+            assert_eq!(jobs.get(name).map(|job| job.name), Some("Charge"), "{name}");
+        }
+        assert!(jobs.get("Refund").is_none());
+        assert_eq!(jobs.iter().count(), 1);
+    }
+
+    #[test]
+    fn a_former_name_that_another_job_has_is_an_error() {
+        let mut jobs = Registry::new();
+        jobs.register::<Charge>().unwrap();
+
+        for (error, name) in [(jobs.register::<Refund>(), "OldPay"), (jobs.register::<Pay>(), "Pay")] {
+            let error = error.unwrap_err().to_string();
+            assert!(error.starts_with(&format!("two jobs are registered as {name}: jobs::Charge")), "{error}");
+        }
+        assert_eq!(jobs.iter().count(), 1);
+    }
+}

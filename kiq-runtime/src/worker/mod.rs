@@ -9,6 +9,7 @@ pub mod config;
 mod acks;
 mod capsule;
 mod desk;
+mod exhausted;
 mod fetcher;
 mod heartbeat;
 mod order;
@@ -323,12 +324,16 @@ impl Worker {
         let max_unacked = self.tuning.max_unacked;
         tracing::info!(max_unacked, "if this process dies, at most {} jobs run again", running + max_unacked);
         let served = |queue: &str| self.capsules.iter().any(|c| c.queues.iter().any(|(name, _)| name == queue));
-        for job in self.registry.iter().filter(|job| !served(job.options.queue)) {
-            tracing::warn!(
-                job = job.name,
-                queue = job.options.queue,
-                "this worker does not serve the queue of this job; another must, or add it with `.queues(…)`"
-            );
+        for job in self.registry.iter() {
+            for queue in [Some(job.options.queue), job.options.retry_queue].into_iter().flatten() {
+                if !served(queue) {
+                    tracing::warn!(
+                        job = job.name,
+                        queue,
+                        "this worker does not serve the queue of this job; another must, or add it with `.queues(…)`"
+                    );
+                }
+            }
         }
     }
 }

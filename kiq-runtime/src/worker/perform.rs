@@ -10,7 +10,7 @@ use tracing::Instrument as _;
 
 use crate::broker::UnitOfWork;
 use crate::events::Event;
-use crate::job::{BoxFuture, Failure, JobContext, JobResult, Payload, PayloadError, Retry};
+use crate::job::{BoxFuture, Failure, JobContext, JobResult, Payload, PayloadError};
 
 use super::Shared;
 use super::suspect::{self, Verdict};
@@ -24,14 +24,7 @@ pub(super) enum Ended {
     /// It was not run: another process has it by now.
     TakenOver,
     /// It ran, or could not be begun.
-    Ran {
-        job: JobContext,
-        /// What the job's definition says of retries.
-        retry: Option<Retry>,
-        result: JobResult,
-        elapsed: Duration,
-        span: tracing::Span,
-    },
+    Ran { job: JobContext, result: JobResult, elapsed: Duration, span: tracing::Span },
 }
 
 pub(super) async fn perform(shared: &Shared, unit: &UnitOfWork) -> Ended {
@@ -73,7 +66,7 @@ pub(super) async fn perform(shared: &Shared, unit: &UnitOfWork) -> Ended {
     let elapsed = started.elapsed();
     // Seconds with three decimals, as Sidekiq logs them.
     span.record("elapsed", elapsed.as_secs_f64().mul_add(1e3, 0.5).floor() / 1e3);
-    Ended::Ran { job, retry: def.map(|def| def.options.retry), result, elapsed, span }
+    Ended::Ran { job, result, elapsed, span }
 }
 
 fn unknown(shared: &Shared, class: &str) -> String {
@@ -87,7 +80,7 @@ fn unknown(shared: &Shared, class: &str) -> String {
 }
 
 /// Stops the run where it awaits when its time is up.
-async fn within(limit: Option<Duration>, run: impl Future<Output = JobResult>) -> JobResult {
+pub(super) async fn within(limit: Option<Duration>, run: impl Future<Output = JobResult>) -> JobResult {
     match limit {
         None => run.await,
         Some(limit) => match tokio::time::timeout(limit, run).await {
@@ -97,18 +90,10 @@ async fn within(limit: Option<Duration>, run: impl Future<Output = JobResult>) -
     }
 }
 
-/// Runs the job and turns a panic of it into a failure, wherever it panics: in making the future, in polling or in
+/// Runs the user's code and turns a panic of it into a failure, wherever it panics: in making the future, in polling or in
 /// dropping it.
-async fn guarded(make: impl FnOnce() -> BoxFuture<'static, JobResult>) -> JobResult {
-    let caught = |panic: Box<dyn std::any::Any + Send>| {
-        let failure = Failure::from_panic(&*panic);
-        // A payload whose own drop panics is leaked rather than let loose.
-        if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
-            std::mem::forget(again);
-        }
-        failure
-    };
-    let mut run = Guard(Some(catch_unwind(AssertUnwindSafe(make)).map_err(caught)?));
+pub(super) async fn guarded(make: impl FnOnce() -> BoxFuture<'static, JobResult>) -> JobResult {
+    let mut run = Guard(Some(catch_unwind(AssertUnwindSafe(make)).map_err(Failure::of_caught)?));
     poll_fn(move |cx| {
         let polled = catch_unwind(AssertUnwindSafe(|| match &mut run.0 {
             Some(run) => Pin::as_mut(run).poll(cx),
@@ -116,7 +101,7 @@ async fn guarded(make: impl FnOnce() -> BoxFuture<'static, JobResult>) -> JobRes
         }));
         match polled {
             Ok(poll) => poll,
-            Err(panic) => std::task::Poll::Ready(Err(caught(panic))),
+            Err(panic) => std::task::Poll::Ready(Err(Failure::of_caught(panic))),
         }
     })
     .await

@@ -2,17 +2,20 @@
 //!
 //! This, `acks.rs` and `shutdown.rs` are the only places where a job leaves the hands of this process.
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use tracing::Instrument as _;
 
 use crate::broker::{Settled, Settlement, UnitOfWork};
 use crate::events::{Event, FailureReport, Next};
-use crate::job::{Disposition, Failure, JobContext, Retry};
+use crate::job::{DeadJob, Disposition, Failure, JobContext, JobDef, RetryContext, retry_in};
 use crate::random;
 use crate::retry::{self, Verdict};
 
 use super::acks::Success;
 use super::perform::Ended;
-use super::{LONGEST_PAUSE, Shared, suspect};
+use super::{LONGEST_PAUSE, Shared, exhausted, suspect};
 
 /// Records the end of a run. A success is only noted, to be told to the store with others; its number is answered.
 pub(super) async fn settle(shared: &Shared, unit: UnitOfWork, ended: Ended) -> Option<u64> {
@@ -38,8 +41,11 @@ pub(super) async fn settle(shared: &Shared, unit: UnitOfWork, ended: Ended) -> O
             span.in_scope(|| tracing::debug!("done"));
             return Some(shared.acks.add(Success { unit, job, elapsed }));
         }
-        Ended::Ran { job, retry, result: Err(failure), elapsed, span } => {
-            let (next, trimmed) = settle_failure(shared, &unit, &job, retry, &failure).await;
+        Ended::Ran { job, result: Err(failure), elapsed, span } => {
+            let def = shared.registry.get(job.class());
+            let failure = Arc::new(asked(&job, def, failure));
+            let end = settle_failure(shared, &unit, &job, def, &failure);
+            let (next, trimmed) = end.instrument(span.clone()).await;
             let _in_span = span.enter();
             log_failure(&failure, next);
             if trimmed > 0 {
@@ -52,20 +58,37 @@ pub(super) async fn settle(shared: &Shared, unit: UnitOfWork, ended: Ended) -> O
     None
 }
 
+/// The failure with what the job's own `retry_in` says of it. The run has asked about the function's errors, while they
+/// still had their types; what is left is what went wrong around the function.
+fn asked(job: &JobContext, def: Option<&JobDef>, failure: Failure) -> Failure {
+    match def.and_then(|def| def.retry_in) {
+        Some(function) if failure.retry_in().is_none() && failure.disposition() != Disposition::Discard => {
+            let answer = retry_in::ask(function, &RetryContext::new(job, failure.error()));
+            failure.with_retry_in(answer)
+        }
+        _ => failure,
+    }
+}
+
 async fn settle_failure(
     shared: &Shared,
     unit: &UnitOfWork,
     job: &JobContext,
-    class_retry: Option<Retry>,
-    failure: &Failure,
+    def: Option<&JobDef>,
+    failure: &Arc<Failure>,
 ) -> (Next, usize) {
     let now = shared.clock.now();
     let backoff = &shared.tuning.backoff;
-    let verdict = retry::judge(job.payload(), &unit.queue, class_retry, failure, backoff, now, random::below);
+    let class = def.map(|def| &def.options);
+    let verdict = retry::judge(job.payload(), &unit.queue, class, failure, backoff, now, random::below);
+    if let (Verdict::Dead { .. } | Verdict::Dropped, Some(def)) = (&verdict, def) {
+        let kept = matches!(verdict, Verdict::Dead { .. });
+        exhausted::run(def, DeadJob::new(job.clone(), Arc::clone(failure), kept)).await;
+    }
     let (end, next) = match verdict {
         Verdict::Retry { payload, at } => (Settlement::Retry { payload, at }, Next::Retry { at }),
         Verdict::Dead { payload } => (Settlement::Dead { payload, at: now }, Next::Dead),
-        Verdict::Discard => (Settlement::Discarded, Next::Discarded),
+        Verdict::Dropped | Verdict::Discard => (Settlement::Discarded, Next::Discarded),
     };
     match settle_for_sure(shared, unit, &end).await {
         Settled::Applied { trimmed } => (next, trimmed),

@@ -1,0 +1,42 @@
+queues! {
+    /// For people who wait.
+    high,
+    default,
+    "mail-out",
+}
+// ---- becomes ----
+///The queues of this program: written by `kiq::queues!`.
+#[allow(dead_code, unreachable_pub)]
+pub(crate) mod queues {
+    /// For people who wait.
+    pub const HIGH: &str = "high";
+    ///The queue `default`.
+    pub const DEFAULT: &str = "default";
+    ///The queue `mail-out`.
+    pub const MAIL_OUT: &str = "mail-out";
+    ///All of them, in the order they were declared.
+    pub const ALL: [&str; 3usize] = [HIGH, DEFAULT, MAIL_OUT];
+    ///Where this trait is in scope, a job cannot name another queue.
+    pub trait Declared {
+        #[doc(hidden)]
+        fn kiq_queues(self) -> __Declared;
+    }
+    #[doc(hidden)]
+    #[allow(missing_debug_implementations)]
+    pub struct __Declared;
+}
+#[automatically_derived]
+impl queues::Declared for ::kiq::__private::Here {
+    fn kiq_queues(self) -> queues::__Declared {
+        queues::__Declared
+    }
+}
+#[automatically_derived]
+impl ::kiq::__private::Queues for queues::__Declared {
+    const DECLARED: ::kiq::__private::Option<&'static [&'static str]> = ::kiq::__private::Option::Some(
+        &queues::ALL,
+    );
+    const FAULT: &'static str = "a queue of this job is not among those of `kiq::queues!`: high, default, mail-out";
+}
+#[allow(unused_imports)]
+use queues::Declared as _;

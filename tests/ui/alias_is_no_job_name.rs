@@ -1,0 +1,6 @@
+#![allow(unused)]
+
+#[kiq::job(aliases = ["old_name"])]
+async fn a() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+#![allow(unused)]
+
+#[kiq::job(aliases = ["A"])]
+async fn a() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+#![allow(unused)]
+
+#[kiq::job(aliases = "Old")]
+async fn a() {}
+
+fn main() {}

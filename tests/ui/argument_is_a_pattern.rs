@@ -1,0 +1,6 @@
+#![allow(unused)]
+
+#[kiq::job]
+async fn a((x, y): (u32, u32)) {}
+
+fn main() {}

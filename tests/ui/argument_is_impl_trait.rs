@@ -1,0 +1,6 @@
+#![allow(unused)]
+
+#[kiq::job]
+async fn a(name: impl Into<String>) {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+#![allow(unused)]
+
+#[kiq::job]
+async fn a(#[arg(defualt)] n: u32) {}
+
+fn main() {}

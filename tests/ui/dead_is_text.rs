@@ -1,0 +1,6 @@
+#![allow(unused)]
+
+#[kiq::job(dead = "no")]
+async fn a() {}
+
+fn main() {}

@@ -1,0 +1,5 @@
+#![allow(unused)]
+
+kiq::defaults! { quue = "low" }
+
+fn main() {}

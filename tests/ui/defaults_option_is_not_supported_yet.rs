@@ -1,0 +1,5 @@
+#![allow(unused)]
+
+kiq::defaults! { unique_for = "1h" }
+
+fn main() {}

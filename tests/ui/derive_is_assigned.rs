@@ -1,0 +1,6 @@
+#![allow(unused)]
+
+#[kiq::job(derive = Clone)]
+async fn a() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+#![allow(unused)]
+
+#[kiq::job]
+async fn über() {}
+
+fn main() {}

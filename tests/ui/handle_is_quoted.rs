@@ -1,0 +1,6 @@
+#![allow(unused)]
+
+#[kiq::job(handle = "Text")]
+async fn a() {}
+
+fn main() {}

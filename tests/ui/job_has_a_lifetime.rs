@@ -1,0 +1,6 @@
+#![allow(unused)]
+
+#[kiq::job]
+async fn a<'a>(x: &'a str) {}
+
+fn main() {}

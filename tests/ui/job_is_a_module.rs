@@ -1,0 +1,6 @@
+#![allow(unused)]
+
+#[kiq::job]
+mod jobs {}
+
+fn main() {}

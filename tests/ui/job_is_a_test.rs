@@ -1,0 +1,7 @@
+#![allow(unused)]
+
+#[kiq::job]
+#[test]
+fn a() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+#![allow(unused)]
+
+#[kiq::job]
+const fn a() {}
+
+fn main() {}

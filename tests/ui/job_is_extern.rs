@@ -1,0 +1,6 @@
+#![allow(unused)]
+
+#[kiq::job]
+extern "C" fn a() {}
+
+fn main() {}

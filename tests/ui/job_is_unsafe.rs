@@ -1,0 +1,6 @@
+#![allow(unused)]
+
+#[kiq::job]
+async unsafe fn a() {}
+
+fn main() {}

@@ -1,0 +1,8 @@
+#![allow(unused)]
+
+#[kiq::job]
+fn a() -> impl Future<Output = ()> {
+    async {}
+}
+
+fn main() {}

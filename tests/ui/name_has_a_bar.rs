@@ -1,0 +1,6 @@
+#![allow(unused)]
+
+#[kiq::job(name = "A|B")]
+async fn a() {}
+
+fn main() {}

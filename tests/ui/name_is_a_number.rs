@@ -1,0 +1,6 @@
+#![allow(unused)]
+
+#[kiq::job(name = 7)]
+async fn a() {}
+
+fn main() {}

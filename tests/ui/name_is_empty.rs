@@ -1,0 +1,6 @@
+#![allow(unused)]
+
+#[kiq::job(name = "")]
+async fn a() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+#![allow(unused)]
+
+#[kiq::job(name = "pdf::Render")]
+async fn a() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+#![allow(unused)]
+
+#[kiq::job(on_exhausted = [refund])]
+async fn a() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+#![allow(unused)]
+
+#[kiq::job(quue = "high")]
+async fn a() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+#![allow(unused)]
+
+#[kiq::job(queue = "a", queue = "b")]
+async fn a() {}
+
+fn main() {}

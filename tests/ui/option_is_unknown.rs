@@ -1,0 +1,6 @@
+#![allow(unused)]
+
+#[kiq::job(colour = "red")]
+async fn a() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+#![allow(unused)]
+
+#[kiq::job(5)]
+async fn a() {}
+
+fn main() {}

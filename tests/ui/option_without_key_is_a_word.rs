@@ -1,0 +1,6 @@
+#![allow(unused)]
+
+#[kiq::job(high, |x| x)]
+async fn a() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+#![allow(unused)]
+
+#[kiq::job("high")]
+async fn a() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+#![allow(unused)]
+
+#[kiq::job(queue)]
+async fn a() {}
+
+fn main() {}

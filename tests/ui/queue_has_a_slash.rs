@@ -1,0 +1,6 @@
+#![allow(unused)]
+
+#[kiq::job(queue = "a/b")]
+async fn a() {}
+
+fn main() {}

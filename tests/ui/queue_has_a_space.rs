@@ -1,0 +1,6 @@
+#![allow(unused)]
+
+#[kiq::job(queue = "very high")]
+async fn a() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+#![allow(unused)]
+
+#[kiq::job(queue = ["a"])]
+async fn a() {}
+
+fn main() {}

@@ -1,0 +1,5 @@
+#![allow(unused)]
+
+kiq::queues! { high, 5, low }
+
+fn main() {}

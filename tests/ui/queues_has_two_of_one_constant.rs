@@ -1,0 +1,5 @@
+#![allow(unused)]
+
+kiq::queues! { mail_out, "mail-out" }
+
+fn main() {}

@@ -1,0 +1,5 @@
+#![allow(unused)]
+
+kiq::queues! {}
+
+fn main() {}

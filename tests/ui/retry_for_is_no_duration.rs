@@ -1,0 +1,6 @@
+#![allow(unused)]
+
+#[kiq::job(retry_for = "two days")]
+async fn a() {}
+
+fn main() {}

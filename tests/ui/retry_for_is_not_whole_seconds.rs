@@ -1,0 +1,6 @@
+#![allow(unused)]
+
+#[kiq::job(retry_for = "1s500ms")]
+async fn a() {}
+
+fn main() {}

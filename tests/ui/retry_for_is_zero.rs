@@ -1,0 +1,6 @@
+#![allow(unused)]
+
+#[kiq::job(retry_for = "0s")]
+async fn a() {}
+
+fn main() {}

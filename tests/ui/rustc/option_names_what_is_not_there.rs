@@ -1,0 +1,6 @@
+#![allow(unused)]
+
+#[kiq::job(retry_in = patient, on_exhausted = refund)]
+async fn a() {}
+
+fn main() {}

@@ -1,0 +1,8 @@
+#![allow(unused)]
+
+kiq::queues! { high, default }
+
+#[kiq::job(queue = queues::LOW)]
+async fn a() {}
+
+fn main() {}

@@ -1,0 +1,8 @@
+#![allow(unused)]
+
+kiq::queues! { high, default, low }
+
+#[kiq::job(queue = "hihg")]
+async fn a() {}
+
+fn main() {}

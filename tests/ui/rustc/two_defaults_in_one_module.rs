@@ -1,0 +1,6 @@
+#![allow(unused)]
+
+kiq::defaults! { queue = "low" }
+kiq::defaults! { retry = 5 }
+
+fn main() {}

@@ -1,0 +1,6 @@
+#![allow(unused)]
+
+#[kiq::job(tags = ["", "a"])]
+async fn a() {}
+
+fn main() {}

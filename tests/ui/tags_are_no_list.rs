@@ -1,0 +1,6 @@
+#![allow(unused)]
+
+#[kiq::job(tags = "billing")]
+async fn a() {}
+
+fn main() {}

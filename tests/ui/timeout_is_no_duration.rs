@@ -1,0 +1,6 @@
+#![allow(unused)]
+
+#[kiq::job(timeout = "soon")]
+async fn a() {}
+
+fn main() {}

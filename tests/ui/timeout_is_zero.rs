@@ -1,0 +1,6 @@
+#![allow(unused)]
+
+#[kiq::job(timeout = "0s")]
+async fn a() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+#![allow(unused)]
+
+#[kiq::job(timeout = 30)]
+async fn a() {}
+
+fn main() {}

@@ -1,0 +1,8 @@
+#![allow(unused)]
+
+#[kiq::job(transient = [std::io::Error])]
+async fn a() -> Result<(), String> {
+    Ok(())
+}
+
+fn main() {}

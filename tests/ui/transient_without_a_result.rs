@@ -1,0 +1,6 @@
+#![allow(unused)]
+
+#[kiq::job(transient = [std::io::Error])]
+async fn a() {}
+
+fn main() {}
