@@ -288,7 +288,8 @@ pub use kiq_macros::job;
 /// - in every module that imports it: by name (`use crate::mail::JobDefaults as _;`), or with everything else
 ///   (`use super::*;`). A module's own `defaults!` comes before one that is imported with a `*`.
 ///
-/// Two in scope by name are an error. The trait is `pub(crate)`; begin with `pub,` to share it with other crates of a
+/// Two in scope by name are an error. Two that are both imported with a `*` are a warning of rustc (1.95; older ones take the
+/// first): import one of them by name. The trait is `pub(crate)`; begin with `pub,` to share it with other crates of a
 /// workspace, or with `pub(super),` to keep it closer: `kiq::defaults! { pub, queue = "mail" }`.
 ///
 /// What depends on the function or belongs to one job (`transient`, `retry_in`, `name`, …) is refused here.

@@ -3,6 +3,7 @@
 
 mod failing;
 mod jobs;
+mod logging;
 mod performing;
 mod poison;
 mod retrying;
