@@ -7,9 +7,9 @@
 //! ```
 //! With `KIQ_REDIS_URL=redis://127.0.0.1/0` the same on Redis, also as two processes: `-- enqueue FILE` and `-- work`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::error::Error;
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -17,7 +17,10 @@ use std::time::Duration;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use indicatif::{ProgressBar, ProgressStyle};
-use kiq::{Backoff, Client, Data, Event, EventStream, Inspector, Next, Worker};
+use kiq::{Backoff, Client, Data, Event, EventStream, Inspector, Jid, JobContext, JobSet, Next, Worker};
+
+/// The queue of all three jobs.
+const QUEUE: &str = "quickstart";
 
 /// The jobs. Each is a plain async function; `#[kiq::job]` adds `ChargeCard::enqueue(…)` and tells the worker.
 mod jobs {
@@ -29,13 +32,18 @@ mod jobs {
     pub struct PaymentsBusy;
 
     /// Charges a card. A busy payment service is nobody's fault: try again, and wake nobody.
-    #[kiq::job(queue = "quickstart", retry = 5, transient = [PaymentsBusy])]
-    pub async fn charge_card(order: u64, cents: u64, payments: Data<Payments>) -> Result<(), PaymentsBusy> {
-        payments.charge(order, cents)
+    #[kiq::job(queue = QUEUE, retry = 5, transient = [PaymentsBusy])]
+    pub async fn charge_card(
+        order: u64,
+        cents: u64,
+        payments: Data<Payments>,
+        cx: &JobContext,
+    ) -> Result<(), PaymentsBusy> {
+        payments.charge(order, cents, cx.attempt())
     }
 
     /// Mails a receipt.
-    #[kiq::job(queue = "quickstart")]
+    #[kiq::job(queue = QUEUE)]
     pub async fn send_receipt(order: u64, to: &str, outbox: Data<Outbox>) {
         outbox.mail(to, &format!("Thank you for order {order}."));
     }
@@ -46,7 +54,7 @@ mod jobs {
     pub struct NoPostcode(String);
 
     /// Prints a shipping label. Without a postcode it is for a human: no retries, straight to the dead set.
-    #[kiq::job(queue = "quickstart", retry = 0)]
+    #[kiq::job(queue = QUEUE, retry = 0)]
     pub async fn print_label(order: u64, address: &str, outbox: Data<Outbox>) -> Result<(), NoPostcode> {
         let is_postcode = |word: &str| word.len() >= 4 && word.bytes().all(|byte| byte.is_ascii_digit());
         if !address.split([' ', ',']).any(is_postcode) {
@@ -59,19 +67,16 @@ mod jobs {
     /// A payment service under load: it turns every order away twice before it takes it.
     #[derive(Default)]
     pub struct Payments {
-        tries: Mutex<HashMap<u64, u32>>,
-        taken: Mutex<u64>,
+        taken: Mutex<HashMap<u64, u64>>,
     }
 
     impl Payments {
-        fn charge(&self, order: u64, cents: u64) -> Result<(), PaymentsBusy> {
-            let mut tries = lock(&self.tries);
-            let tries = tries.entry(order).or_default();
-            *tries += 1;
-            if *tries <= 2 {
+        fn charge(&self, order: u64, cents: u64, attempt: u32) -> Result<(), PaymentsBusy> {
+            if attempt <= 2 {
                 return Err(PaymentsBusy);
             }
-            *lock(&self.taken) += cents;
+            // By order, so that a job which runs twice charges once.
+            lock(&self.taken).insert(order, cents);
             Ok(())
         }
     }
@@ -108,8 +113,10 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<(), Box<dyn Error>> {
-    if std::env::var_os("KIQ_LOG").is_some() {
-        kiq::logs::init()?;
+    match std::env::var_os("KIQ_LOG") {
+        Some(_) => kiq::logs::init()?,
+        // What becomes of each job is printed below; of the rest, what an operator should know.
+        None => kiq::logs::init_with("warn,kiq_runtime::worker::settle=off", kiq::logs::Format::Text)?,
     }
     let arguments = arguments().get_matches();
     let on_redis = std::env::var_os("KIQ_REDIS_URL").is_some();
@@ -121,7 +128,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
         Some(("enqueue", given)) => {
             let orders = orders(given)?;
             let count = enqueue(&client, &orders).await?;
-            println!("{count} enqueued");
+            say(&format!("{count} enqueued"));
             Ok(())
         }
         Some(("work", given)) => work(client, given.get_flag("forever")).await,
@@ -159,7 +166,7 @@ async fn enqueue(client: &Client, orders: &[Order]) -> Result<usize, kiq::Enqueu
 async fn work(client: Client, forever: bool) -> Result<(), Box<dyn Error>> {
     let worker = Worker::builder()
         .client(client.clone())
-        .queues(["quickstart"])
+        .queues([QUEUE])
         .data(jobs::Payments::default())
         .data(jobs::Outbox::default())
         // A demonstration has no time for Sidekiq's schedule, whose first retry comes after 15 seconds.
@@ -168,38 +175,49 @@ async fn work(client: Client, forever: bool) -> Result<(), Box<dyn Error>> {
         .start_timeout(Duration::from_secs(5))
         .build()?;
     let inspector = Inspector::new(&client);
+    let controls = worker.controls();
     let mut report = Report::new(worker.events());
-    if forever {
-        let (ended, ()) = tokio::join!(worker.run(), report.follow());
-        ended?;
-    } else {
-        worker.run_until(report.until_settled(&inspector)).await?;
-        // The worker is gone; what it told at the end is still to be read.
+    // `run` hears TERM and INT; the report ends with the worker.
+    let reporting = async {
+        if !forever {
+            report.until_settled(&inspector).await;
+            controls.stop();
+        }
         report.follow().await;
-    }
+    };
+    let (ended, ()) = tokio::join!(worker.run(), reporting);
+    ended?;
     report.bar.finish_and_clear();
-    println!("{}", report.summary());
+    say(&report.summary());
     Ok(())
+}
+
+/// A reader that has seen enough (`| head`) is no reason to drop jobs.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
 }
 
 /// Tells what happens to each job, and counts.
 struct Report {
     events: EventStream,
     bar: ProgressBar,
+    /// Jobs that began here and are not settled: running, or to be tried again.
+    open: HashSet<Jid>,
     done: u32,
     done_after_retries: u32,
     dead: u32,
+    discarded: u32,
 }
 
 impl Report {
     fn new(events: EventStream) -> Self {
-        // On a terminal a bar, in a pipe none: `println!` is for both.
+        // On a terminal a bar, in a pipe none.
         let bar = if std::io::stderr().is_terminal() { ProgressBar::no_length() } else { ProgressBar::hidden() };
         bar.set_style(
             ProgressStyle::with_template("{bar:32} {pos}/{len} settled")
                 .unwrap_or_else(|_| ProgressStyle::default_bar()),
         );
-        Report { events, bar, done: 0, done_after_retries: 0, dead: 0 }
+        Report { events, bar, open: HashSet::new(), done: 0, done_after_retries: 0, dead: 0, discarded: 0 }
     }
 
     /// Until the worker is gone.
@@ -209,66 +227,107 @@ impl Report {
         }
     }
 
-    /// Until no job waits, runs, or is to be tried again.
+    /// Until no job of the queue waits, runs, or is to be tried again.
     async fn until_settled(&mut self, inspector: &Inspector) {
         loop {
             // Other workers may settle the last job, so look now and then without being told.
             match tokio::time::timeout(Duration::from_millis(500), self.events.next()).await {
-                Ok(Some(event)) if !self.note(&event) => continue,
+                Ok(Some(event)) => {
+                    self.note(&event);
+                    if !self.open.is_empty() {
+                        continue;
+                    }
+                }
                 Ok(None) => return,
-                _ => {}
+                Err(_) => {}
             }
-            if let Ok(stats) = inspector.stats().await {
-                let settled = u64::from(self.done + self.dead);
-                self.bar.set_length(settled + stats.unsettled() as u64);
+            if let Ok(left) = left(inspector).await {
+                let settled = u64::from(self.done + self.dead + self.discarded);
+                self.bar.set_length(settled + left as u64);
                 self.bar.set_position(settled);
-                if stats.unsettled() == 0 {
+                if left == 0 && self.open.is_empty() {
                     return;
                 }
             }
         }
     }
 
-    /// Prints a line about an event. Answers whether it may have been the last.
-    fn note(&mut self, event: &Event) -> bool {
+    /// Prints a line about an event, and counts it.
+    fn note(&mut self, event: &Event) {
         let line = match event {
-            Event::Ready => return true,
+            Event::Started { job } => {
+                self.open.insert(job.jid().clone());
+                return;
+            }
             Event::Done { job, .. } => {
+                self.open.remove(job.jid());
                 self.done += 1;
-                let retries = job.attempt() - 1;
-                if retries > 0 {
-                    self.done_after_retries += 1;
+                let after = match job.attempt() - 1 {
+                    0 => String::new(),
+                    1 => " after 1 retry".to_owned(),
+                    retries => format!(" after {retries} retries"),
+                };
+                self.done_after_retries += u32::from(job.attempt() > 1);
+                format!("done   {}{after}", describe(job))
+            }
+            Event::Failed { job, error, next, .. } => {
+                let word = match next {
+                    Next::Retry { .. } => "retry ",
+                    Next::Dead => "dead  ",
+                    Next::Discarded => "gone  ",
+                    Next::Stale => "stale ",
+                };
+                if !matches!(next, Next::Retry { .. }) {
+                    self.open.remove(job.jid());
                 }
-                format!(
-                    "done   {}{}",
-                    describe(job),
-                    if retries > 0 { format!(" after {retries} retries") } else { String::new() }
-                )
-            }
-            Event::Failed { job, error, next: Next::Retry { .. }, .. } => {
-                format!("retry  {}: {}", describe(job), error.message)
-            }
-            Event::Failed { job, error, .. } => {
-                self.dead += 1;
-                format!("dead   {}: {}", describe(job), error.message)
+                self.dead += u32::from(*next == Next::Dead);
+                self.discarded += u32::from(*next == Next::Discarded);
+                format!("{word} {}: {}", describe(job), printable(&error.message))
             }
             Event::NotAJob { reason, .. } => {
                 self.dead += 1;
-                format!("dead   {reason}")
+                format!("dead   {}", printable(reason))
             }
-            _ => return false,
+            _ => return,
         };
-        self.bar.suspend(|| println!("{line}"));
-        !line.starts_with("retry")
+        self.bar.suspend(|| say(&line));
     }
 
     fn summary(&self) -> String {
-        format!("{} done ({} after retries), {} dead", self.done, self.done_after_retries, self.dead)
+        let gone = if self.discarded > 0 { format!(", {} gone", self.discarded) } else { String::new() };
+        format!("{} done ({} after retries), {} dead{gone}", self.done, self.done_after_retries, self.dead)
     }
 }
 
+/// How many jobs of the queue wait, or are to be tried again, and how many any process holds.
+async fn left(inspector: &Inspector) -> Result<usize, kiq::BrokerError> {
+    const PAGE: usize = 1000;
+    let mut left = 0;
+    for set in [JobSet::Retry, JobSet::Scheduled] {
+        for skip in (0..).step_by(PAGE) {
+            let page = inspector.set(set, skip, PAGE).await?;
+            let is_ours =
+                |found: &&kiq::Found| found.payload.as_ref().is_ok_and(|job| job.queue().as_deref() == Some(QUEUE));
+            left += page.iter().filter(is_ours).count();
+            if page.len() < PAGE {
+                break;
+            }
+        }
+    }
+    // What moves on meanwhile is met here.
+    left += inspector.queue(QUEUE, 0, PAGE).await?.len();
+    Ok(left + inspector.stats().await?.in_flight)
+}
+
 fn describe(job: &kiq::JobContext) -> String {
-    format!("{}{}", job.class(), job.payload().args().get().replace('[', "(").replace(']', ")"))
+    let args = job.payload().args().get();
+    let inside = args.strip_prefix('[').and_then(|args| args.strip_suffix(']')).unwrap_or(args);
+    format!("{}({})", printable(job.class()), printable(inside))
+}
+
+/// What another program stored may hold the terminal's own commands.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 fn arguments() -> Command {
@@ -312,9 +371,10 @@ fn orders(given: &ArgMatches) -> Result<Vec<Order>, Box<dyn Error>> {
         return Err(format!("{source}: the first line must be `order,step,detail`, not `{}`", header.join(",")).into());
     }
     let rows = reader.records().enumerate().map(|(index, row)| {
-        let row = row.map_err(|error| format!("{source}: {error}"))?;
+        let place = format!("{source}, row {}", index + 1);
+        let row = row.map_err(|error| format!("{place}: {error}"))?;
         let fields: Vec<&str> = row.iter().collect();
-        order(&fields).map_err(|fault| format!("{source}, row {}: {fault}", index + 1))
+        order(&fields).map_err(|fault| format!("{place}: {fault}"))
     });
     Ok(rows.collect::<Result<_, String>>()?)
 }

@@ -101,3 +101,58 @@ fn input_that_is_wrong_is_named() {
     assert!(fails_with(quickstart().arg(missing)).starts_with("error: cannot read the orders from no such file.csv: "));
     assert!(fails_with(quickstart().env("KIQ_REDIS_URL", "not a url")).contains("is not a Redis address"));
 }
+
+#[test]
+fn jobs_of_others_on_the_same_redis_are_left_alone_and_not_waited_for() {
+    let server = RedisServer::start();
+    let mut connection = server.connection();
+    let job = r#"{"class":"Other","args":[],"jid":"o","queue":"other"}"#;
+    redis::cmd("LPUSH").arg("queue:other").arg(job).exec(&mut connection).unwrap();
+    redis::cmd("SADD").arg("queues").arg("other").exec(&mut connection).unwrap();
+    redis::cmd("ZADD").arg("schedule").arg(9_999_999_999_i64).arg(job).exec(&mut connection).unwrap();
+    // Pushed by hand, without listing the queue.
+    redis::cmd("LPUSH").arg("queue:quickstart").arg("{oops").exec(&mut connection).unwrap();
+
+    let output = quickstart().env("KIQ_REDIS_URL", server.url()).arg("work").output().unwrap();
+
+    assert_eq!(last_line(&output), "0 done (0 after retries), 1 dead");
+    let left: usize = redis::cmd("LLEN").arg("queue:other").query(&mut connection).unwrap();
+    assert_eq!(left, 1);
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_stops_no_job() {
+    let server = RedisServer::start();
+    let mut child =
+        quickstart().env("KIQ_REDIS_URL", server.url()).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+
+    assert!(child.wait().unwrap().success());
+    let processed: usize = redis::cmd("GET").arg("stat:processed").query(&mut server.connection()).unwrap();
+    assert_eq!(processed, 13 + 6);
+}
+
+#[test]
+fn a_worker_that_is_told_to_stop_says_good_bye_to_redis() {
+    use std::io::BufRead as _;
+    let server = RedisServer::start();
+    let on_redis = || {
+        let mut command = quickstart();
+        command.env("KIQ_REDIS_URL", server.url());
+        command
+    };
+    on_redis().arg("enqueue").output().unwrap();
+    for signal in ["-TERM", "-INT"] {
+        let mut child = on_redis().args(["work", "--forever"]).stdout(std::process::Stdio::piped()).spawn().unwrap();
+        let mut lines = std::io::BufReader::new(child.stdout.take().unwrap()).lines();
+        on_redis().args(["enqueue", "--row", "1,receipt,a@b.c"]).output().unwrap();
+        lines.next().unwrap().unwrap();
+        assert!(Command::new("kill").arg(signal).arg(child.id().to_string()).status().unwrap().success());
+
+        assert!(child.wait().unwrap().success(), "{signal}");
+        let last = lines.map_while(Result::ok).last().unwrap();
+        assert!(last.ends_with(" dead"), "{last}");
+        let processes: usize = redis::cmd("SCARD").arg("processes").query(&mut server.connection()).unwrap();
+        assert_eq!(processes, 0);
+    }
+}

@@ -495,7 +495,6 @@ impl Client {
 /// A job is stored: its id, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-#[must_use]
 pub struct Receipt {
     /// The job's id.
     pub jid: Jid,
@@ -531,7 +530,7 @@ pub enum EnqueueError {
     },
     /// The payload is larger than the client allows. Nothing is stored.
     #[error(
-        "this {class} is {size} bytes long and the limit is {limit}; pass a reference to the data, or raise it with `Client::with_payload_limit`"
+        "the payload of this {class} job is {size} bytes long and the limit is {limit}; pass a reference to the data, or raise it with `Client::with_payload_limit`"
     )]
     TooLarge {
         /// The job's class.

@@ -3,6 +3,7 @@
 //! The steps are Sidekiq's (wire: `job_retry.rb`), field by field, so that Ruby can take over a job that failed here.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -65,7 +66,13 @@ impl Backoff {
                 let seconds = u64::from(retry).saturating_pow(4).saturating_add(15);
                 Duration::from_secs(seconds).saturating_add(jitter(retry, below))
             }
-            Backoff::Custom(delay) => delay(retry),
+            Backoff::Custom(delay) => match catch_unwind(AssertUnwindSafe(|| delay(retry))) {
+                Ok(delay) => delay,
+                Err(_) => {
+                    tracing::error!(retry, "the worker's own back-off panicked; Sidekiq's is used instead");
+                    Backoff::Sidekiq.delay(retry, below)
+                }
+            },
         }
     }
 }
@@ -102,9 +109,12 @@ pub fn judge(
     if failure.disposition() == Disposition::Discard {
         return Verdict::Discard;
     }
-    if policy == Retry::Never {
-        return Verdict::Dropped;
-    }
+    // A job that was never begun has not had the one run it asked for.
+    let policy = match policy {
+        Retry::Never if failure.has_begun() => return Verdict::Dropped,
+        Retry::Never => Retry::Default,
+        policy => policy,
+    };
     let mut job = job.clone();
     job.clear_deaths();
     let retry_queue = job.get::<String>("retry_queue").filter(|name| queue_name_fault(name).is_none());
@@ -128,7 +138,7 @@ pub fn judge(
     };
     match at {
         Some(at) => Verdict::Retry { payload: job.to_string(), at },
-        None if job.dead() => Verdict::Dead { payload: job.to_string() },
+        None if job.dead() || !failure.has_begun() => Verdict::Dead { payload: job.to_string() },
         None => Verdict::Dropped,
     }
 }

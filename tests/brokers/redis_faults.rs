@@ -195,8 +195,25 @@ async fn what_is_due_moves_past_entries_that_cannot() {
     assert_eq!(s.queue("q").await.len(), 1);
     assert_eq!(s.set(JobSet::Scheduled).await.len(), 2);
     send(s.server(), &["DEL", "queue:odd", "dead"]);
+    s.clock.advance(Duration::from_secs(60));
     let promotion = s.broker.promote(100).await.unwrap();
     assert_eq!((promotion.moved, promotion.buried), (1, 1));
+}
+
+#[tokio::test]
+async fn entries_that_cannot_move_do_not_fill_every_step() {
+    let mut s = Setup::redis();
+    send(s.server(), &["SET", "queue:odd", "text"]);
+    let stuck: Vec<String> = (0..100).map(|number| job(&number.to_string(), "odd")).collect();
+    s.push_all(&stuck.iter().map(|stuck| at(START, stuck)).collect::<Vec<_>>()).await;
+    s.push_all(&[at(START + Duration::from_secs(1), &job("late", "q"))]).await;
+    s.clock.advance(Duration::from_secs(2));
+
+    s.broker.promote(100).await.unwrap();
+    let second = s.broker.promote(100).await.unwrap();
+
+    assert_eq!((second.moved, second.next_in), (1, Some(Duration::from_secs(60))));
+    assert_eq!(s.set(JobSet::Scheduled).await.len(), 100);
 }
 
 #[tokio::test]

@@ -118,7 +118,7 @@ on_every_broker! {
         let job = s.set(JobSet::Retry).await.remove(0).payload.unwrap();
         let (class, message) = error(&job);
         assert_eq!(class, "kiq::UnknownJob");
-        assert!(message.starts_with(r#"no job named "SendRecept" is registered; jobs known here: Bury, "#), "{message}");
+        assert!(message.starts_with(r#"no job named "SendRecept" is registered; jobs known here: BlockItsThread, Bury, "#), "{message}");
         assert!(message.ends_with("(is its crate linked into this program?)"), "{message}");
         assert_eq!(job.args().get(), "[1.10]");
         assert_eq!(job.raw("extra").unwrap().get(), r#"{"b":1,"a":2}"#);
@@ -161,5 +161,40 @@ on_every_broker! {
         assert_eq!(dead, expected);
         let stats = s.inspector().stats().await.unwrap();
         assert_eq!((stats.processed, stats.failed, stats.unsettled()), (1, 0, 0));
+    }
+
+    async fn a_job_that_could_not_begin_is_kept_whatever_it_says_of_retries(s: Setup) {
+        s.push_raw("default", r#"{"class":"Nope","args":[],"jid":"a","retry":false}"#).await;
+        s.push_raw("default", r#"{"class":"Pay","args":["x"],"jid":"b","retry":false}"#).await;
+        s.push_raw("default", r#"{"class":"Nope","args":[],"jid":"c","retry":0,"dead":false}"#).await;
+
+        s.run(s.worker().concurrency(1), async |events| {
+            events.failed("Pay").await;
+            events.failed("Nope").await;
+            events.failed("Nope").await;
+        }).await;
+
+        let mut retried: Vec<_> =
+            s.set(JobSet::Retry).await.into_iter().map(|found| found.payload.unwrap().jid().to_string()).collect();
+        retried.sort();
+        assert_eq!(retried, ["a", "b"]);
+        let dead = s.set(JobSet::Dead).await;
+        assert_eq!(dead[0].payload.as_ref().unwrap().jid().as_str(), "c");
+    }
+
+    async fn a_back_off_that_panics_is_replaced_by_sidekiqs(s: Setup) {
+        for _ in 0..3 {
+            let _ = Pay::enqueue(100).on(&s.client).await.unwrap();
+        }
+
+        let worker = s.worker().concurrency(1).backoff(kiq::Backoff::custom(|_| panic!("no idea")));
+        s.run(worker, async |events| {
+            for _ in 0..3 { events.failed("Pay").await; }
+        }).await;
+
+        let retries = s.set(JobSet::Retry).await;
+        assert_eq!(retries.len(), 3);
+        let wait = retries[0].at.unwrap().since(START);
+        assert!((15..25).contains(&wait.as_secs()), "{wait:?}");
     }
 }

@@ -9,4 +9,5 @@ mod poison;
 mod retrying;
 mod scheduling;
 mod setup;
+mod starting;
 mod stopping;

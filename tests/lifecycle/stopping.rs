@@ -55,3 +55,31 @@ on_every_broker! {
         assert_eq!(s.inspector().stats().await.unwrap().enqueued, 1);
     }
 }
+
+static BLOCKED: std::sync::Mutex<Option<std::sync::mpsc::Receiver<()>>> = std::sync::Mutex::new(None);
+
+/// Holds its thread, as an async function must not.
+#[kiq::job]
+async fn block_its_thread() {
+    let release = BLOCKED.lock().unwrap().take().unwrap();
+    let _ = release.recv();
+}
+
+/// With a thread for the worker beside the one that is held.
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn a_job_that_holds_its_thread_does_not_hold_the_shutdown() {
+    let s = crate::setup::Setup::memory();
+    let (let_go, release) = std::sync::mpsc::channel();
+    *BLOCKED.lock().unwrap() = Some(release);
+    let receipt = BlockItsThread::enqueue().on(&s.client).await.unwrap();
+
+    let worker = s.worker().shutdown_timeout(Duration::ZERO);
+    s.run(worker, async |events| {
+        events.started("BlockItsThread").await;
+    })
+    .await;
+
+    let waiting = s.inspector().queue("default", 0, 10).await.unwrap();
+    assert_eq!(waiting[0].payload.as_ref().unwrap().jid(), &receipt.jid);
+    let_go.send(()).unwrap();
+}

@@ -36,6 +36,7 @@ pub struct Failure {
     class: String,
     error: Box<dyn Error + Send + Sync>,
     disposition: Disposition,
+    has_begun: bool,
     /// What the job's own `retry_in` said; `None` while it has not been asked.
     retry_in: Option<RetryIn>,
 }
@@ -46,7 +47,26 @@ impl Failure {
     /// The class is what Sidekiq's pages print before the message, unescaped; characters that are markup there are
     /// replaced, and it is cut at [`MAX_ERROR_CLASS`] characters.
     pub fn new(class: &str, error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Failure { class: display_class(class), error: error.into(), disposition: Disposition::Retry, retry_in: None }
+        Failure {
+            class: display_class(class),
+            error: error.into(),
+            disposition: Disposition::Retry,
+            has_begun: true,
+            retry_in: None,
+        }
+    }
+
+    /// The same failure of a run whose function was never called: no such job here, arguments or state that do not fit.
+    /// Such a job is kept, whatever it says of retries: a deploy may be under way.
+    #[must_use]
+    pub fn before_it_began(mut self) -> Self {
+        self.has_begun = false;
+        self
+    }
+
+    /// Whether the job's function was called.
+    pub fn has_begun(&self) -> bool {
+        self.has_begun
     }
 
     /// The failure of an error of type `E`, named after that type.
@@ -145,13 +165,13 @@ impl fmt::Display for Failure {
 
 impl From<ArgsError> for Failure {
     fn from(error: ArgsError) -> Self {
-        Failure::new("kiq::ArgsError", error)
+        Failure::new("kiq::ArgsError", error).before_it_began()
     }
 }
 
 impl From<Rejection> for Failure {
     fn from(error: Rejection) -> Self {
-        Failure::new("kiq::Rejection", error)
+        Failure::new("kiq::Rejection", error).before_it_began()
     }
 }
 

@@ -1,6 +1,7 @@
 //! One set of queues with its fetcher and its processors.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::task::JoinSet;
 
@@ -11,6 +12,9 @@ use super::desk::Desk;
 use super::fetcher::Fetcher;
 use super::order::QueueOrder;
 use super::processor::Processor;
+
+/// How long a job that is dropped may take to come to its next await.
+const LAST_POLL: Duration = Duration::from_secs(1);
 
 /// A capsule at work. Dropping it drops its tasks: their jobs then return when the lease runs out.
 #[derive(Debug)]
@@ -50,7 +54,13 @@ impl Running {
     /// Drops what still runs, each job where it awaits; waits until that has happened, so that no job is given back while its
     /// last poll still runs; answers what no processor had begun.
     pub(super) async fn cut_off(mut self) -> Vec<UnitOfWork> {
-        self.processors.shutdown().await;
+        self.processors.abort_all();
+        let dropped = async { while self.processors.join_next().await.is_some() {} };
+        if tokio::time::timeout(LAST_POLL, dropped).await.is_err() {
+            tracing::error!(
+                "a job blocks its thread and cannot be dropped; it is given back all the same, and may run twice"
+            );
+        }
         self.desk.clear()
     }
 }

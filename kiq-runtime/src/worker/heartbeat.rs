@@ -18,14 +18,23 @@ use super::{Phase, Shared, poller, reclaimer, ticker};
 pub(super) struct Duties {
     stop: watch::Sender<bool>,
     ended: tokio::sync::oneshot::Receiver<()>,
+    have_ended: bool,
 }
 
 impl Duties {
+    /// Returns when their thread has ended without being told: without it the lease runs out, so the worker must stop.
+    pub(super) async fn failed(&mut self) {
+        // The other end is dropped with the thread, however it ends.
+        let _ = (&mut self.ended).await;
+        self.have_ended = true;
+    }
+
     /// Tells them to stop, and waits for the step each has begun.
     pub(super) async fn stop(self) {
         self.stop.send_replace(true);
-        // The other end is dropped with the thread, however it ends.
-        let _ = self.ended.await;
+        if !self.have_ended {
+            let _ = self.ended.await;
+        }
     }
 }
 
@@ -46,7 +55,7 @@ pub(super) fn start_duties(shared: &Arc<Shared>) -> std::io::Result<Duties> {
         });
         drop(end);
     })?;
-    Ok(Duties { stop, ended })
+    Ok(Duties { stop, ended, have_ended: false })
 }
 
 /// A quiet worker promotes nothing, as in Sidekiq: what it would move is for those that still run.

@@ -287,13 +287,15 @@ impl Worker {
     /// Waits until the store is there. `None`: told to stop before it was.
     async fn reach(&self, broker: &dyn Broker) -> Result<Option<Vec<String>>, WorkerError> {
         let mut pause = Duration::from_millis(250);
-        let mut waited = Duration::ZERO;
+        let started = std::time::Instant::now();
         loop {
             let error = match broker.check().await {
                 Ok(advice) => return Ok(Some(advice)),
                 Err(error) => error,
             };
-            let out_of_patience = self.tuning.start_timeout.is_some_and(|patience| waited >= patience);
+            let left = self.tuning.start_timeout.map(|patience| patience.saturating_sub(started.elapsed()));
+            let out_of_patience = left.is_some_and(|left| left.is_zero());
+            pause = left.map_or(pause, |left| pause.min(left));
             if out_of_patience || !error.is_temporary() {
                 return Err(WorkerError::Start(error));
             }
@@ -302,7 +304,6 @@ impl Worker {
                 () = tokio::time::sleep(pause) => {}
                 () = self.controls.reached(Phase::Stopping) => return Ok(None),
             }
-            waited += pause;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }

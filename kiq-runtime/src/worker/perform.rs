@@ -61,7 +61,7 @@ pub(super) async fn perform(shared: &Shared, unit: &UnitOfWork) -> Ended {
             };
             run.instrument(span.clone()).await
         }
-        None => Err(Failure::new("kiq::UnknownJob", unknown(shared, job.class()))),
+        None => Err(Failure::new("kiq::UnknownJob", unknown(shared, job.class())).before_it_began()),
     };
     let elapsed = started.elapsed();
     // Seconds with three decimals, as Sidekiq logs them.

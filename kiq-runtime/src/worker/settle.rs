@@ -8,6 +8,7 @@ use std::time::Duration;
 use tracing::Instrument as _;
 
 use crate::broker::{Settled, Settlement, UnitOfWork};
+use crate::error::BrokerError;
 use crate::events::{Event, FailureReport, Next};
 use crate::job::{DeadJob, Disposition, Failure, JobContext, JobDef, RetryContext, retry_in};
 use crate::random;
@@ -22,7 +23,9 @@ pub(super) async fn settle(shared: &Shared, unit: UnitOfWork, ended: Ended) -> O
     match ended {
         Ended::NotAJob(error) => {
             let end = Settlement::NotAJob { at: shared.clock.now() };
-            settle_for_sure(shared, &unit, &end).await;
+            if let Settled::Applied { trimmed: trimmed @ 1.. } = settle_for_sure(shared, &unit, &end).await {
+                log_trimmed(trimmed);
+            }
             tracing::warn!(queue = &*unit.queue, %error, "not a job; moved to the dead set as it is");
             shared.events.tell(|| Event::NotAJob { queue: unit.queue.clone(), reason: error.to_string() });
         }
@@ -49,7 +52,7 @@ pub(super) async fn settle(shared: &Shared, unit: UnitOfWork, ended: Ended) -> O
             let _in_span = span.enter();
             log_failure(&failure, next);
             if trimmed > 0 {
-                tracing::warn!(trimmed, "the dead set is full or has old jobs; that many left it for good");
+                log_trimmed(trimmed);
             }
             let error = FailureReport::new(&failure);
             shared.events.tell(|| Event::Failed { job, elapsed, error, next });
@@ -102,21 +105,27 @@ async fn settle_failure(
 /// Dropped before its end, the job is settled or still this process's own.
 async fn settle_for_sure(shared: &Shared, unit: &UnitOfWork, end: &Settlement) -> Settled {
     let mut pause = Duration::from_millis(50);
-    let mut is_repeated = false;
+    let mut is_told = false;
+    let mut may_be_done = false;
     loop {
-        match shared.consumer.settle(unit, end).await {
-            // The first attempt may have gone through with its answer lost.
-            Ok(Settled::Stale) if is_repeated => return Settled::Applied { trimmed: 0 },
+        let error = match shared.consumer.settle(unit, end).await {
+            // An earlier attempt may have gone through with its answer lost, and most likely has.
+            Ok(Settled::Stale) if may_be_done => return Settled::Applied { trimmed: 0 },
             Ok(settled) => return settled,
-            Err(error) if !is_repeated => {
-                tracing::error!(%error, "the end of a job cannot be recorded; trying again until it works");
-            }
-            Err(_) => {}
+            Err(error) => error,
+        };
+        // What the server refused is certainly not done.
+        may_be_done |= matches!(error, BrokerError::Unavailable { .. });
+        if !std::mem::replace(&mut is_told, true) {
+            tracing::error!(%error, "the end of a job cannot be recorded; trying again until it works");
         }
-        is_repeated = true;
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
+}
+
+fn log_trimmed(trimmed: usize) {
+    tracing::warn!(trimmed, "the dead set is full or has old jobs; that many left it for good");
 }
 
 fn log_failure(failure: &Failure, next: Next) {

@@ -7,7 +7,7 @@
 -- Returns how many were moved to queues, how many to the dead, and for each key that refused an entry its name and error.
 --
 -- Atomic because a job must be either in the set or in its queue; entries that another process moved meanwhile are passed
--- over. An entry whose queue is no list stays where it is. Nothing may raise once an entry is at its new place: it would
+-- over. An entry whose queue is no list stays in the set, a minute later. Nothing may raise once an entry is at its new place: it would
 -- stay at the old one, too, and multiply.
 local moved, buried, faults = 0, 0, {}
 for i = 2, #ARGV, 4 do
@@ -22,6 +22,8 @@ for i = 2, #ARGV, 4 do
     if type(done) ~= 'number' then
       faults[#faults + 1] = key
       faults[#faults + 1] = done.err
+      -- A minute later, so that entries which can be moved do not wait behind it for ever.
+      redis.call('ZADD', KEYS[1], tonumber(ARGV[1]) + 60, old)
     elseif kind == 'dead' then
       redis.call('ZREM', KEYS[1], old)
       buried = buried + 1
