@@ -233,7 +233,7 @@ impl WorkerBuilder {
 
     /// How long a stopping worker waits for running jobs before it gives them back. Default: 25 s.
     ///
-    /// Set what the platform allows between TERM and KILL (often 30 s) a few seconds higher.
+    /// Keep it a few seconds below what the platform allows between TERM and KILL, which is often 30 s.
     pub fn shutdown_timeout(mut self, timeout: Duration) -> Self {
         self.tuning.shutdown_timeout = timeout;
         self

@@ -208,6 +208,10 @@ impl Worker {
 
     /// Runs until the process is told to stop: TERM and INT stop, TSTP quiets, TTIN logs what is being done.
     ///
+    /// A blocking function (`fn` and not `async fn`) cannot be stopped. At the deadline its job is given back, but tokio waits
+    /// for its thread when the runtime is dropped, so a program with long ones ends with `std::process::exit` after this, or
+    /// with `Runtime::shutdown_background`.
+    ///
     /// # Errors
     /// When the store cannot be used, or was not there within the [start timeout](WorkerBuilder::start_timeout). Once the
     /// worker is running it waits out every outage of the store.

@@ -23,8 +23,19 @@ use super::{Phase, Shared, suspect};
 /// How long the store may take to hear of the last successes.
 const LAST_ACKS: Duration = Duration::from_secs(3);
 
-pub(super) async fn when_told(shared: &Arc<Shared>, mut capsules: Vec<Running>, mut acks: JoinSet<()>, duties: Duties) {
-    shared.controls.reached(Phase::Quiet).await;
+pub(super) async fn when_told(
+    shared: &Arc<Shared>,
+    mut capsules: Vec<Running>,
+    mut acks: JoinSet<()>,
+    mut duties: Duties,
+) {
+    tokio::select! {
+        () = shared.controls.reached(Phase::Quiet) => {}
+        () = duties.failed() => {
+            tracing::error!("the heartbeat's thread has ended; stopping, as other processes take over what this one holds");
+            shared.controls.stop();
+        }
+    }
     for capsule in &mut capsules {
         capsule.fetched_last().await;
     }
