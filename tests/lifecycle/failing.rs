@@ -198,3 +198,36 @@ on_every_broker! {
         assert!((15..25).contains(&wait.as_secs()), "{wait:?}");
     }
 }
+
+/// How often the server has refused a command for a key of another type.
+fn refusals(connection: &mut ::redis::Connection) -> u64 {
+    let stats: String = ::redis::cmd("INFO").arg("errorstats").query(connection).unwrap();
+    let line = stats.lines().find_map(|line| line.strip_prefix("errorstat_WRONGTYPE:count="));
+    line.map_or(0, |count| count.trim().parse().unwrap())
+}
+
+#[tokio::test]
+async fn a_refused_end_of_a_job_that_others_took_over_is_not_taken_for_recorded() {
+    let s = crate::setup::Setup::redis();
+    let mut connection = s.server.as_ref().unwrap().connection();
+    ::redis::cmd("SET").arg("dead").arg("text").exec(&mut connection).unwrap();
+    let _ = Steal::enqueue(1).on(&s.client).await.unwrap();
+
+    s.run(s.worker(), async |events| {
+        events.started("Steal").await;
+        while refusals(&mut connection) == 0 {
+            tokio::task::yield_now().await;
+        }
+        // As when another process has reclaimed it.
+        for keys in ["kiq:b:*", "kiq:idx:*"] {
+            let keys: Vec<String> = ::redis::cmd("KEYS").arg(keys).query(&mut connection).unwrap();
+            ::redis::cmd("DEL").arg(keys).exec(&mut connection).unwrap();
+        }
+        ::redis::cmd("DEL").arg("dead").exec(&mut connection).unwrap();
+        let Event::Failed { next, .. } = events.failed("Steal").await else { unreachable!() };
+        assert_eq!(next, Next::Stale);
+    })
+    .await;
+
+    assert!(s.set(JobSet::Dead).await.is_empty());
+}

@@ -19,7 +19,7 @@ pub struct Setup {
     pub clock: Clock,
     pub notes: Notes,
     /// Gone when the test is over.
-    _server: Option<RedisServer>,
+    pub server: Option<RedisServer>,
 }
 
 impl Setup {
@@ -37,7 +37,7 @@ impl Setup {
 
     fn new(broker: Arc<dyn Broker>, clock: Clock, server: Option<RedisServer>) -> Self {
         let client = Client::new(broker).with_clock(clock.clone());
-        Setup { client, clock, notes: Notes::default(), _server: server }
+        Setup { client, clock, notes: Notes::default(), server }
     }
 
     /// Quick to notice what a test does to the clock, and with no luck in its back-off.

@@ -14,7 +14,8 @@ use crate::broker::{Settled, UnitOfWork};
 use crate::events::Event;
 use crate::job::JobContext;
 
-use super::{LONGEST_PAUSE, Shared};
+use super::Shared;
+use super::pauses::Pauses;
 
 /// Jobs in one telling: the script's arguments are bounded by it.
 const MOST: usize = 1000;
@@ -157,7 +158,7 @@ impl Acks {
 
 /// Repeats the step until the store has answered.
 async fn ack_for_sure(shared: &Shared, units: &[UnitOfWork]) -> Vec<Settled> {
-    let mut pause = Duration::from_millis(50);
+    let mut pauses = Pauses::new();
     let mut is_repeated = false;
     loop {
         match shared.consumer.ack(units).await {
@@ -169,7 +170,6 @@ async fn ack_for_sure(shared: &Shared, units: &[UnitOfWork]) -> Vec<Settled> {
             Err(_) => {}
         }
         is_repeated = true;
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        pauses.wait().await;
     }
 }

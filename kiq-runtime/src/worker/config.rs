@@ -268,8 +268,7 @@ impl WorkerBuilder {
 
     /// How many jobs may be done without the store knowing yet. Default: 256; they are told within a millisecond or two.
     ///
-    /// The ends of jobs are told to the store many at a time, which makes quick jobs several times quicker. If the process
-    /// dies in between, these jobs run again: at most this many, and those that were running. With 0 a processor waits until
+    /// The ends of jobs are told to the store many at a time, which costs it less than one by one. If the process dies in between, these jobs run again: at most this many, and those that were running. With 0 a processor waits until
     /// the store knows before it takes the next job.
     pub fn max_unacked(mut self, jobs: usize) -> Self {
         self.tuning.max_unacked = jobs;

@@ -13,6 +13,7 @@ mod exhausted;
 mod fetcher;
 mod heartbeat;
 mod order;
+mod pauses;
 mod perform;
 mod poller;
 mod prefetch;

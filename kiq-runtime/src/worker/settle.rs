@@ -3,7 +3,6 @@
 //! This, `acks.rs` and `shutdown.rs` are the only places where a job leaves the hands of this process.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tracing::Instrument as _;
 
@@ -15,8 +14,9 @@ use crate::random;
 use crate::retry::{self, Verdict};
 
 use super::acks::Success;
+use super::pauses::Pauses;
 use super::perform::Ended;
-use super::{LONGEST_PAUSE, Shared, exhausted, suspect};
+use super::{Shared, exhausted, suspect};
 
 /// Records the end of a run. A success is only noted, to be told to the store with others; its number is answered.
 pub(super) async fn settle(shared: &Shared, unit: UnitOfWork, ended: Ended) -> Option<u64> {
@@ -104,7 +104,7 @@ async fn settle_failure(
 /// # Cancel safety
 /// Dropped before its end, the job is settled or still this process's own.
 async fn settle_for_sure(shared: &Shared, unit: &UnitOfWork, end: &Settlement) -> Settled {
-    let mut pause = Duration::from_millis(50);
+    let mut pauses = Pauses::new();
     let mut is_told = false;
     let mut may_be_done = false;
     loop {
@@ -119,8 +119,7 @@ async fn settle_for_sure(shared: &Shared, unit: &UnitOfWork, end: &Settlement) -
         if !std::mem::replace(&mut is_told, true) {
             tracing::error!(%error, "the end of a job cannot be recorded; trying again until it works");
         }
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        pauses.wait().await;
     }
 }
 

@@ -2,8 +2,6 @@
 //!
 //! The rule is in [`recovered`](crate::job::recovered). Ordinary jobs pay one look at their fields for it.
 
-use std::time::Duration;
-
 use tokio::sync::SemaphorePermit;
 
 use crate::broker::{Settled, Settlement, UnitOfWork};
@@ -12,7 +10,8 @@ use crate::error::BrokerError;
 use crate::job::Payload;
 use crate::job::recovered::POISON_DEATHS;
 
-use super::{LONGEST_PAUSE, Shared};
+use super::Shared;
+use super::pauses::Pauses;
 
 /// What is said of a job that is not run any more.
 pub(super) const REASON: &str = "poison: its process died 3 times while it ran";
@@ -41,15 +40,14 @@ pub(super) async fn admit<'a>(shared: &'a Shared, unit: &UnitOfWork, payload: &P
     let mut marked = payload.clone();
     marked.add_death(shared.clock.now());
     let marked = marked.to_string();
-    let mut pause = Duration::from_millis(50);
+    let mut pauses = Pauses::new();
     loop {
         match shared.consumer.mark(unit, &marked).await {
             Ok(Settled::Applied { .. }) => return Verdict::Suspect(permit),
             Ok(Settled::Stale) => return Verdict::TakenOver,
             Err(error) => tracing::debug!(%error, "a suspect waits for the store"),
         }
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        pauses.wait().await;
     }
 }
 
