@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::future::IntoFuture;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::broker::{Broker, MemoryBroker, NewJob, PushError};
@@ -10,6 +10,10 @@ use crate::clock::{Clock, Timestamp};
 use crate::error::BrokerError;
 use crate::job::options::queue_name_fault;
 use crate::job::{ArgsError, BoxFuture, Jid, Job, Payload, PayloadError, Retry};
+
+pub mod ambient;
+
+pub use ambient::{default_client, init};
 
 /// The largest payload an enqueue accepts by default: 1 MiB.
 pub const DEFAULT_PAYLOAD_LIMIT: usize = 1 << 20;
@@ -256,21 +260,6 @@ pub enum EnvironmentError {
     },
 }
 
-static DEFAULT_CLIENT: RwLock<Option<Client>> = RwLock::new(None);
-
-/// Makes `client` the one that enqueues of this process use when they name none. Calling it again replaces it.
-pub fn init(client: Client) {
-    *DEFAULT_CLIENT.write().unwrap_or_else(PoisonError::into_inner) = Some(client);
-}
-
-/// The client given to [`init`].
-///
-/// # Errors
-/// [`EnqueueError::NoClient`] before that.
-pub fn default_client() -> Result<Client, EnqueueError> {
-    DEFAULT_CLIENT.read().unwrap_or_else(PoisonError::into_inner).clone().ok_or(EnqueueError::NoClient)
-}
-
 /// Enqueues a job: the same as `J::enqueue(…)`, for a job that is already a value.
 pub fn enqueue<J: Job>(job: J) -> Enqueue<J> {
     Enqueue::new(job)
@@ -511,6 +500,20 @@ pub enum EnqueueError {
     /// No client to enqueue with. Nothing is stored.
     #[error("no client to enqueue with; call `kiq::init(client)` at start, or name one with `.on(&client)`")]
     NoClient,
+    /// A test enqueues and has not said where to. Nothing is stored.
+    #[error(
+        "this is a test, and it has not said where its jobs go; begin it with `let kiq = kiq_testing::fake();`, or `inline()`, \
+         or `real(client)`. One runtime or thread is covered by it: from another, name a client: `.on(&kiq.client())`"
+    )]
+    NoTestMode,
+    /// The job was run in place of being stored, as a test asked for, and failed. What became of it is in the store.
+    #[error("job {jid} was run at its enqueue, and failed: {reason}")]
+    FailedInline {
+        /// The job's id.
+        jid: Jid,
+        /// The error's class and message.
+        reason: String,
+    },
     /// An argument cannot be written as JSON. Nothing is stored.
     #[error(transparent)]
     Args(#[from] ArgsError),
@@ -571,6 +574,7 @@ impl EnqueueError {
         match error {
             PushError::Rejected(source) => EnqueueError::Rejected { jid, source },
             PushError::Unknown(source) => EnqueueError::Unknown { jid, source },
+            PushError::FailedInline(reason) => EnqueueError::FailedInline { jid, reason },
         }
     }
 
@@ -607,6 +611,7 @@ impl BulkError {
                 let list = match &error {
                     PushError::Rejected(_) => &mut self.rejected,
                     PushError::Unknown(_) => &mut self.unknown,
+                    PushError::FailedInline(_) => &mut self.rejected,
                 };
                 list.push(receipt.jid.clone());
                 self.source.get_or_insert(EnqueueError::of_push(receipt.jid, error));
