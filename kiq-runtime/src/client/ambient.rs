@@ -97,8 +97,7 @@ impl Ambient {
         if Ambient::here().is_some() {
             return Err(self);
         }
-        let place =
-            Handle::try_current().map_or_else(|_| Place::of_the_thread(), |handle| Place::Runtime(handle.id()));
+        let place = Handle::try_current().map_or_else(|_| Place::of_the_thread(), |handle| Place::Runtime(handle.id()));
         OF_TESTS.write().unwrap_or_else(PoisonError::into_inner).insert(place, self);
         HOW_MANY.fetch_add(1, Ordering::AcqRel);
         Ok(Entered { place })
