@@ -108,11 +108,11 @@ impl Process {
 }
 
 pub fn to(queue: &str, payload: &str) -> NewJob {
-    NewJob { payload: payload.to_owned(), queue: queue.to_owned(), at: None }
+    NewJob { payload: payload.to_owned(), queue: queue.to_owned(), at: None, guard: None }
 }
 
 pub fn at(at: Timestamp, payload: &str) -> NewJob {
-    NewJob { payload: payload.to_owned(), queue: "q".to_owned(), at: Some(at) }
+    NewJob { payload: payload.to_owned(), queue: "q".to_owned(), at: Some(at), guard: None }
 }
 
 pub fn texts(payloads: impl IntoIterator<Item = impl AsRef<[u8]>>) -> Vec<String> {

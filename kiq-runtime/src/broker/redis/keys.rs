@@ -51,6 +51,11 @@ pub(super) fn signals(identity: &str) -> String {
     format!("{identity}-signals")
 }
 
+/// String with a time to live, the id of a job: a push with this guard does not store it again. Written by pushes.
+pub(super) fn guard(key: &str) -> String {
+    format!("kiq:once:{key}")
+}
+
 /// Set of identities that may own batches. Written by heartbeats; a name leaves it after its last batch.
 pub(super) const OWNERS: &str = "kiq:owners";
 

@@ -34,6 +34,7 @@ scripts! {
     release = "lua/release.lua";
     forget = "lua/forget.lua";
     promote = "lua/promote.lua";
+    push = "lua/push.lua";
 }
 
 impl Call {
@@ -63,12 +64,25 @@ impl Call {
         if !answers.first().is_some_and(|answer| is_error(answer, "NOSCRIPT")) {
             return Ok(answers);
         }
-        let mut load = Pipeline::with_capacity(1);
-        load.cmd("SCRIPT").arg("LOAD").arg(self.source);
-        for answer in link.send(&load).await? {
-            link.checked(answer)?;
-        }
-        tracing::debug!(script = self.script.get_hash(), "the server did not know a script and was given it");
+        load(self.script, self.source, link).await?;
         link.send(&pipeline).await
     }
+
+    /// The command alone, for a pipeline of the caller's. Who uses it gives the server a script it does not know.
+    pub(super) fn into_command(self) -> Cmd {
+        self.command
+    }
+
+    /// Gives the server the script.
+    pub(super) async fn load(&self, link: &Link) -> Result<(), LinkError> {
+        load(self.script, self.source, link).await
+    }
+}
+
+async fn load(script: &Script, source: &str, link: &Link) -> Result<(), LinkError> {
+    let mut load = redis::cmd("SCRIPT");
+    load.arg("LOAD").arg(source);
+    link.ask(load).await?;
+    tracing::debug!(script = script.get_hash(), "the server did not know a script and was given it");
+    Ok(())
 }
