@@ -12,6 +12,7 @@ mod link;
 mod presence;
 mod promote;
 mod push;
+mod reclaim;
 mod reply;
 mod scripts;
 #[cfg(feature = "tls")]
@@ -36,6 +37,7 @@ pub use tls::Tls;
 use consumer::RedisConsumer;
 use link::{Link, LinkError, Target};
 use push::Pusher;
+use scripts::FetchBy;
 
 /// A Redis server (7.0 or newer, not a cluster) as the place of jobs.
 ///
@@ -56,6 +58,8 @@ pub struct RedisBroker {
     pusher: Pusher,
     clock: Clock,
     faults: Faults,
+    /// Learned by [`check`](Broker::check).
+    fetch_by: Arc<FetchBy>,
 }
 
 impl RedisBroker {
@@ -94,7 +98,7 @@ impl RedisBroker {
         let target = Arc::new(Target { client, place });
         let link = Arc::new(Link::new(&target));
         let pusher = Pusher::new(&link);
-        RedisBroker { link, pusher, target, clock, faults: Faults::default() }
+        RedisBroker { link, pusher, target, clock, faults: Faults::default(), fetch_by: Arc::default() }
     }
 
     /// The time by which jobs are due: the server's, so that a wrong clock on a client makes nothing early or late.
@@ -123,7 +127,7 @@ impl Broker for RedisBroker {
     }
 
     fn attach(&self, identity: Identity) -> Arc<dyn Consumer> {
-        Arc::new(RedisConsumer::new(&self.target, identity, self.clock.clone()))
+        Arc::new(RedisConsumer::new(&self.target, identity, self.clock.clone(), Arc::clone(&self.fetch_by)))
     }
 
     fn check(&self) -> BoxFuture<'_, Result<Vec<String>, BrokerError>> {
