@@ -199,6 +199,15 @@ async fn what_is_due_moves_past_entries_that_cannot() {
 }
 
 #[tokio::test]
+async fn a_set_of_the_wrong_type_does_not_keep_the_other_from_moving() {
+    let mut s = Setup::redis();
+    send(s.server(), &["SET", "retry", "text"]);
+    s.push_all(&[at(START, &job("1", "q"))]).await;
+
+    assert_eq!(s.broker.promote(100).await.unwrap().moved, 1);
+}
+
+#[tokio::test]
 async fn entries_that_cannot_move_do_not_fill_every_step() {
     let mut s = Setup::redis();
     send(s.server(), &["SET", "queue:odd", "text"]);
@@ -291,7 +300,10 @@ async fn a_user_without_a_right_that_every_fetch_needs_is_refused_at_the_start()
 
         let refused = broker.check().await.unwrap_err();
 
-        assert!(matches!(&refused, BrokerError::Unsupported { .. }) && !refused.is_temporary(), "{rights:?} {refused:?}");
+        assert!(
+            matches!(&refused, BrokerError::Unsupported { .. }) && !refused.is_temporary(),
+            "{rights:?} {refused:?}"
+        );
         assert!(refused.to_string().contains(named), "{rights:?}: {refused}");
         assert!(own_keys(&server).is_empty(), "{rights:?}");
     }

@@ -17,7 +17,7 @@ use super::prefetch::Prefetch;
 use super::{LONGEST_PAUSE, Phase, Shared};
 
 /// How long to wait for a job before asking again. A job makes itself heard; this is for what nobody thought of.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long the store may take to end a wait, when the worker turns quiet.
 const LAST_REST: Duration = Duration::from_secs(1);

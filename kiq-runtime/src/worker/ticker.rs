@@ -10,11 +10,7 @@ pub(super) async fn tick(stop: watch::Receiver<bool>, step: impl AsyncFnMut() ->
 }
 
 /// The same, with a step out of turn whenever `soon` is told.
-pub(super) async fn tick_or(
-    mut stop: watch::Receiver<bool>,
-    soon: &Notify,
-    mut step: impl AsyncFnMut() -> Duration,
-) {
+pub(super) async fn tick_or(mut stop: watch::Receiver<bool>, soon: &Notify, mut step: impl AsyncFnMut() -> Duration) {
     while !*stop.borrow() {
         let pause = step().await;
         tokio::select! {

@@ -25,7 +25,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use redis::Value;
 
-use crate::clock::{Clock, Timestamp};
+use crate::clock::Clock;
 use crate::error::BrokerError;
 use crate::job::BoxFuture;
 
@@ -35,7 +35,7 @@ use super::{Broker, Consumer, Identity, NewJob, Promotion, PushError};
 pub use tls::Tls;
 
 use consumer::RedisConsumer;
-use link::{Link, LinkError, Target};
+use link::{Link, Target};
 use push::Pusher;
 use scripts::FetchBy;
 
@@ -99,15 +99,6 @@ impl RedisBroker {
         let link = Arc::new(Link::new(&target));
         let pusher = Pusher::new(&link);
         RedisBroker { link, pusher, target, clock, faults: Faults::default(), fetch_by: Arc::default() }
-    }
-
-    /// The time by which jobs are due: the server's, so that a wrong clock on a client makes nothing early or late.
-    async fn now(&self) -> Result<Timestamp, LinkError> {
-        if self.clock.is_manual() {
-            return Ok(self.clock.now());
-        }
-        let answer = self.link.ask(redis::cmd("TIME")).await?;
-        reply::time(&answer).ok_or_else(|| self.link.surprised())
     }
 }
 

@@ -253,13 +253,7 @@ impl fmt::Debug for RedisWaiter {
 
 impl RedisWaiter {
     pub(super) fn new(wake: &Arc<Wake>) -> Self {
-        RedisWaiter {
-            wake: Arc::clone(wake),
-            lines: Vec::new(),
-            units: Vec::new(),
-            look: false,
-            is_refused: false,
-        }
+        RedisWaiter { wake: Arc::clone(wake), lines: Vec::new(), units: Vec::new(), look: false, is_refused: false }
     }
 
     async fn hear(&mut self, queues: &[String], patience: Duration) -> Arrival {
@@ -295,8 +289,7 @@ impl RedisWaiter {
                 Some((_, until)) if until > now => look_at = look_at.min(until),
                 _ if line.call.is_some() => {}
                 _ => {
-                    let (link, seat, queue) =
-                        (Arc::clone(&line.link), Arc::clone(&line.seat), Arc::clone(&line.queue));
+                    let (link, seat, queue) = (Arc::clone(&line.link), Arc::clone(&line.seat), Arc::clone(&line.queue));
                     line.call = Some(Mutex::new(Box::pin(Arc::clone(&self.wake).next(link, seat, queue))));
                 }
             }
@@ -344,7 +337,8 @@ impl RedisWaiter {
                 line.pause = Some((pause, Instant::now() + pause));
                 tracing::debug!(queue = &*line.queue, %error, ?pause, "no wait for jobs; asking for them instead");
                 // Of everything else the fetch tells.
-                let is_news = matches!(&error, BrokerError::Refused { code, .. } if matches!(code.as_str(), "OOM" | "NOPERM"));
+                let is_news =
+                    matches!(&error, BrokerError::Refused { code, .. } if matches!(code.as_str(), "OOM" | "NOPERM"));
                 if is_news && !std::mem::replace(&mut self.is_refused, true) {
                     tracing::warn!(
                         %error,
