@@ -12,3 +12,4 @@ mod redis_only;
 mod settling;
 mod setup;
 mod tls;
+mod waiting;

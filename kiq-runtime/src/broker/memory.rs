@@ -17,8 +17,8 @@ use crate::job::{BoxFuture, Payload};
 use super::browse::{Browse, Entry, JobSet, QueueSize, Stats};
 use super::presence::{Beat, Identity, Presence, Signal};
 use super::{
-    Broker, Consumer, DEAD_SET_AGE, DEAD_SET_LIMIT, Guard, NewJob, Promotion, PushError, Pushed, Reclaimed, Settled,
-    Settlement, Slot, UnitOfWork,
+    Arrival, Broker, Consumer, DEAD_SET_AGE, DEAD_SET_LIMIT, Guard, NewJob, Promotion, PushError, Pushed, Reclaimed,
+    Settled, Settlement, Slot, UnitOfWork, Waiter,
 };
 
 /// The embedded broker: the same promises as Redis, for as long as the process lives.
@@ -428,20 +428,8 @@ impl Consumer for MemoryConsumer {
         Box::pin(async move { self.take(queues, want) })
     }
 
-    fn wait<'a>(&'a self, queues: &'a [String], patience: Duration) -> BoxFuture<'a, Result<(), BrokerError>> {
-        Box::pin(async move {
-            // Listening starts before looking, so that a job that arrives in between is heard.
-            let arrived = self.shared.arrived.notified();
-            let any = {
-                let store = self.shared.store();
-                queues.iter().any(|name| store.queues.get(name).is_some_and(|jobs| !jobs.is_empty()))
-            };
-            if !any {
-                // Running out of patience is an answer too.
-                let _ = tokio::time::timeout(patience, arrived).await;
-            }
-            Ok(())
-        })
+    fn waiter(&self) -> Box<dyn Waiter> {
+        Box::new(MemoryWaiter { shared: Arc::clone(&self.shared) })
     }
 
     fn settle<'a>(&'a self, unit: &'a UnitOfWork, end: &'a Settlement) -> BoxFuture<'a, Result<Settled, BrokerError>> {
@@ -462,6 +450,43 @@ impl Consumer for MemoryConsumer {
 
     fn reclaim(&self) -> BoxFuture<'_, Result<Vec<Reclaimed>, BrokerError>> {
         Box::pin(async move { Ok(self.reclaim_now()) })
+    }
+}
+
+/// Says that there may be a job; hands none over.
+struct MemoryWaiter {
+    shared: Arc<Shared>,
+}
+
+impl fmt::Debug for MemoryWaiter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MemoryWaiter")
+    }
+}
+
+impl Waiter for MemoryWaiter {
+    fn wait<'a>(&'a mut self, queues: &'a [String], patience: Duration) -> BoxFuture<'a, Arrival> {
+        Box::pin(async move {
+            // Listening starts before looking, so that a job that arrives in between is heard.
+            let arrived = self.shared.arrived.notified();
+            let any = {
+                let store = self.shared.store();
+                queues.iter().any(|name| store.queues.get(name).is_some_and(|jobs| !jobs.is_empty()))
+            };
+            if !any {
+                // Running out of patience is an answer too.
+                let _ = tokio::time::timeout(patience, arrived).await;
+            }
+            Arrival { units: Vec::new(), look: true }
+        })
+    }
+
+    fn rest(&mut self) -> BoxFuture<'_, Vec<UnitOfWork>> {
+        Box::pin(ready(Vec::new()))
+    }
+
+    fn is_armed(&self) -> bool {
+        false
     }
 }
 

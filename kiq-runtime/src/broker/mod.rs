@@ -97,14 +97,8 @@ pub trait Consumer: Presence {
     /// The same holds when this is dropped.
     fn fetch<'a>(&'a self, queues: &'a [String], want: usize) -> BoxFuture<'a, Result<Vec<UnitOfWork>, BrokerError>>;
 
-    /// Returns when one of `queues` may have a job, or after `patience`. Takes nothing.
-    ///
-    /// # Errors
-    /// When the store does not answer.
-    ///
-    /// # Cancel safety
-    /// May be dropped at any time.
-    fn wait<'a>(&'a self, queues: &'a [String], patience: Duration) -> BoxFuture<'a, Result<(), BrokerError>>;
+    /// One who waits for jobs without asking again and again: one for each set of processors.
+    fn waiter(&self) -> Box<dyn Waiter>;
 
     /// Ends this process's hold on one job, in one step with the counters.
     ///
@@ -144,6 +138,43 @@ pub trait Consumer: Presence {
     /// # Errors
     /// When the store does not answer.
     fn reclaim(&self) -> BoxFuture<'_, Result<Vec<Reclaimed>, BrokerError>>;
+}
+
+/// Waits for jobs on behalf of processors that have nothing to do.
+///
+/// A store may hand a job over as soon as it comes, which saves asking for it. What was handed over is owned like what was
+/// [fetched](Consumer::fetch).
+///
+/// Dropping it loses nothing: what the store hands over to one that is gone is back in its queue within one
+/// [`reclaim`](Consumer::reclaim).
+pub trait Waiter: fmt::Debug + Send + Sync {
+    /// Returns when one of `queues` may have a job, or after `patience`.
+    ///
+    /// Jobs may be handed over from then on until a [`rest`](Waiter::rest) has ended, between two calls too; the next
+    /// call answers them. What goes wrong is a reason to fetch, which says it.
+    ///
+    /// # Cancel safety
+    /// May be dropped at any time; no job is lost by it.
+    fn wait<'a>(&'a mut self, queues: &'a [String], patience: Duration) -> BoxFuture<'a, Arrival>;
+
+    /// Asks the store to hand nothing over any more. Returns when something was handed over all the same, or, with no
+    /// job, when nothing can be.
+    ///
+    /// # Cancel safety
+    /// As [`wait`](Waiter::wait).
+    fn rest(&mut self) -> BoxFuture<'_, Vec<UnitOfWork>>;
+
+    /// Whether the store may hand something over.
+    fn is_armed(&self) -> bool;
+}
+
+/// How a [`wait`](Waiter::wait) ended.
+#[derive(Debug, Default)]
+pub struct Arrival {
+    /// Jobs that were handed over.
+    pub units: Vec<UnitOfWork>,
+    /// Whether a fetch may find more.
+    pub look: bool,
 }
 
 /// A job to store.

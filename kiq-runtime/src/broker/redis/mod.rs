@@ -12,6 +12,7 @@ mod link;
 mod presence;
 mod promote;
 mod push;
+mod reclaim;
 mod reply;
 mod scripts;
 #[cfg(feature = "tls")]
@@ -24,7 +25,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use redis::Value;
 
-use crate::clock::{Clock, Timestamp};
+use crate::clock::Clock;
 use crate::error::BrokerError;
 use crate::job::BoxFuture;
 
@@ -34,8 +35,9 @@ use super::{Broker, Consumer, Identity, NewJob, Promotion, PushError, Pushed, Re
 pub use tls::Tls;
 
 use consumer::RedisConsumer;
-use link::{Link, LinkError, PATIENCE, Target};
+use link::{Link, PATIENCE, Target};
 use push::Pusher;
+use scripts::FetchBy;
 
 /// The most kinds of waiting for replicas whose connections are kept. A program has one or two.
 const MOST_DURABLE: usize = 4;
@@ -61,6 +63,8 @@ pub struct RedisBroker {
     durable: Mutex<Vec<(Replicas, Arc<Pusher>)>>,
     clock: Clock,
     faults: Faults,
+    /// Learned by [`check`](Broker::check).
+    fetch_by: Arc<FetchBy>,
 }
 
 impl RedisBroker {
@@ -99,7 +103,15 @@ impl RedisBroker {
         let target = Arc::new(Target { client, place });
         let link = Arc::new(Link::new(&target));
         let pusher = Pusher::new(&link);
-        RedisBroker { link, pusher, durable: Mutex::default(), target, clock, faults: Faults::default() }
+        RedisBroker {
+            link,
+            pusher,
+            durable: Mutex::default(),
+            target,
+            clock,
+            faults: Faults::default(),
+            fetch_by: Arc::default(),
+        }
     }
 
     /// The pusher that waits for so many replicas so long.
@@ -116,15 +128,6 @@ impl RedisBroker {
             pushers.remove(0);
         }
         pusher
-    }
-
-    /// The time by which jobs are due: the server's, so that a wrong clock on a client makes nothing early or late.
-    async fn now(&self) -> Result<Timestamp, LinkError> {
-        if self.clock.is_manual() {
-            return Ok(self.clock.now());
-        }
-        let answer = self.link.ask(redis::cmd("TIME")).await?;
-        reply::time(&answer).ok_or_else(|| self.link.surprised())
     }
 }
 
@@ -153,7 +156,7 @@ impl Broker for RedisBroker {
     }
 
     fn attach(&self, identity: Identity) -> Arc<dyn Consumer> {
-        Arc::new(RedisConsumer::new(&self.target, identity, self.clock.clone()))
+        Arc::new(RedisConsumer::new(&self.target, identity, self.clock.clone(), Arc::clone(&self.fetch_by)))
     }
 
     fn check(&self) -> BoxFuture<'_, Result<Vec<String>, BrokerError>> {

@@ -1,6 +1,7 @@
 //! The scripts of `lua/`: one state change each.
 
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use redis::{Cmd, Pipeline, Script, Value};
 
@@ -35,6 +36,28 @@ scripts! {
     forget = "lua/forget.lua";
     promote = "lua/promote.lua";
     push = "lua/push.lua";
+    census = "lua/census.lua";
+    probe = "lua/probe.lua";
+}
+
+/// How a fetch copies jobs from a queue into a batch.
+///
+/// `SORT` copies them inside of the server. It is in the class of dangerous commands, which careful operators deny; then the
+/// script reads and writes them, at about twice the cost for the server.
+#[derive(Debug, Default)]
+pub(super) struct FetchBy {
+    may_not_sort: AtomicBool,
+}
+
+impl FetchBy {
+    pub(super) fn set(&self, may_sort: bool) {
+        self.may_not_sort.store(!may_sort, Ordering::Relaxed);
+    }
+
+    /// The argument of `lua/fetch.lua`.
+    pub(super) fn word(&self) -> &'static str {
+        if self.may_not_sort.load(Ordering::Relaxed) { "copy" } else { "sort" }
+    }
 }
 
 impl Call {
