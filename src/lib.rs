@@ -332,10 +332,11 @@ pub use kiq_macros::queues;
 pub use kiq_runtime::broker::RedisBroker;
 #[cfg(feature = "tls")]
 pub use kiq_runtime::broker::redis::Tls;
-pub use kiq_runtime::broker::{self, JobSet, MemoryBroker, Stats};
+pub use kiq_runtime::broker::{self, JobSet, MemoryBroker, Replicas, Stats};
+#[cfg(feature = "redis")]
+pub use kiq_runtime::client::EnvironmentError;
 pub use kiq_runtime::client::{
-    BulkError, Client, Enqueue, EnqueueAll, EnqueueError, EnvironmentError, Receipt, default_client, enqueue,
-    enqueue_all, init,
+    BulkError, Client, Enqueue, EnqueueAll, EnqueueError, Receipt, Stored, default_client, enqueue, enqueue_all, init,
 };
 pub use kiq_runtime::error::BrokerError;
 pub use kiq_runtime::events::{Event, EventStream, FailureReport, Next};

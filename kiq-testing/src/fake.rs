@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use kiq_runtime::broker::{Browse as _, Entry, JobSet, MemoryBroker};
@@ -13,9 +13,9 @@ use kiq_runtime::job::{Job, Payload};
 use kiq_runtime::worker::{BuildError, ByHand, Worker, WorkerBuilder};
 use kiq_runtime::{Clock, Timestamp};
 
+use crate::broker::FakeBroker;
 use crate::drain::{Drain, DrainError, Plan};
 use crate::hand::Hand;
-use crate::inline::InlineBroker;
 use crate::report::{Report, Run};
 use crate::waiting::{Enqueued, Waiting};
 
@@ -62,19 +62,20 @@ impl Fake {
     /// # }
     /// ```
     pub fn detached() -> Self {
-        Fake::with_store(|_, store| Client::new(Arc::new(store)))
+        Fake::with(|_| None)
     }
 
     pub(crate) fn inline() -> Self {
-        Fake::with_store(|inner, store| Client::new(Arc::new(InlineBroker::new(inner.clone(), store))))
+        Fake::with(|inner| Some(inner.clone()))
     }
 
-    fn with_store(client: impl Fn(&std::sync::Weak<Inner>, MemoryBroker) -> Client) -> Self {
+    /// `runs`: whose worker runs jobs at their enqueue.
+    fn with(runs: impl Fn(&Weak<Inner>) -> Option<Weak<Inner>>) -> Self {
         let hand = Hand::at_the_present();
         let clock = hand.clock();
         let store = MemoryBroker::new(clock.clone());
         let inner = Arc::new_cyclic(|inner| Inner {
-            client: client(inner, store.clone()).with_clock(clock.clone()),
+            client: Client::new(Arc::new(FakeBroker::new(runs(inner), store.clone()))).with_clock(clock.clone()),
             machine: Mutex::new(Machine::Planned(Box::new(Worker::builder()))),
             playing: tokio::sync::Mutex::default(),
             store,

@@ -12,11 +12,11 @@
 //! A mode is a value that holds until it is dropped, for the test that made it and no other.
 #![warn(unreachable_pub)]
 
+mod broker;
 mod drain;
 mod events;
 mod fake;
 mod hand;
-mod inline;
 mod mode;
 mod redis;
 mod report;

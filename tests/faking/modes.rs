@@ -199,8 +199,8 @@ async fn inline_answers_a_failure_at_the_enqueue() {
     let too_deep = crate::jobs::ForEver::enqueue().await.unwrap_err();
 
     assert!(matches!(&error, EnqueueError::FailedInline { reason, .. } if reason.contains("no luck")), "{error}");
-    assert!(too_deep.to_string().contains("50 deep"), "{too_deep}");
-    assert_eq!(kiq.inspector().stats().await.unwrap().retries, 1 + 50);
+    assert!(too_deep.to_string().contains("16 deep"), "{too_deep}");
+    assert_eq!(kiq.inspector().stats().await.unwrap().retries, 1 + 16);
 }
 
 /// A14 and `kiq_testing::redis()`: a real store is asked for by name.

@@ -32,7 +32,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::broker::{Broker, CapsuleInfo, Consumer, Identity, ProcessInfo, Signal};
@@ -106,6 +106,8 @@ struct Shared {
     info: Arc<ProcessInfo>,
     /// Counts the heartbeats that the store confirmed.
     beats: watch::Sender<u64>,
+    /// Asks for a heartbeat before its time.
+    beat_soon: Notify,
 }
 
 /// How far a worker is on its way out.
@@ -295,6 +297,7 @@ impl Worker {
             suspects: Semaphore::new(1),
             info: Arc::new(info),
             beats: watch::channel(0).0,
+            beat_soon: Notify::new(),
         })
     }
 

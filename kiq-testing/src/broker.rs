@@ -1,10 +1,11 @@
-//! A store that runs what it is given, before it answers.
+//! The store of a fake as its client sees it: it takes whatever Redis would, and inline runs it before it answers.
 
 use std::fmt;
 use std::sync::{Arc, Weak};
 
 use kiq_runtime::broker::{
-    Broker, Browse, Consumer, Entry, Identity, JobSet, MemoryBroker, NewJob, Promotion, PushError, QueueSize, Stats,
+    Broker, Browse, Consumer, Entry, Identity, JobSet, MemoryBroker, NewJob, Promotion, PushError, Pushed, QueueSize,
+    Replicas, Stats,
 };
 use kiq_runtime::error::BrokerError;
 use kiq_runtime::job::{BoxFuture, Jid, Payload};
@@ -14,24 +15,25 @@ use crate::fake::{Fake, Inner};
 use crate::report::Outcome;
 
 /// Jobs that jobs enqueue run inside of them; so deep, and a test's stack still holds them.
-const DEEPEST: usize = 50;
+const DEEPEST: usize = 16;
 
 tokio::task_local! {
     static DEPTH: usize;
 }
 
-pub(crate) struct InlineBroker {
-    inner: Weak<Inner>,
+pub(crate) struct FakeBroker {
+    /// Whose worker runs what comes in, for inline.
+    runs: Option<Weak<Inner>>,
     store: MemoryBroker,
 }
 
-impl InlineBroker {
-    pub(crate) fn new(inner: Weak<Inner>, store: MemoryBroker) -> Self {
-        InlineBroker { inner, store }
+impl FakeBroker {
+    pub(crate) fn new(runs: Option<Weak<Inner>>, store: MemoryBroker) -> Self {
+        FakeBroker { runs, store }
     }
 
-    async fn run(&self, job: &NewJob) -> Result<(), PushError> {
-        let Some(fake) = self.inner.upgrade().map(|inner| Fake { inner }) else {
+    async fn run(&self, inner: &Weak<Inner>, job: &NewJob) -> Result<Pushed, PushError> {
+        let Some(fake) = inner.upgrade().map(|inner| Fake { inner }) else {
             return Err(PushError::FailedInline("the test it belongs to has ended".to_owned()));
         };
         let depth = DEPTH.try_with(|depth| *depth).unwrap_or(0);
@@ -41,12 +43,15 @@ impl InlineBroker {
             return Err(PushError::FailedInline(reason));
         }
         let (job, jid) = due_now(job, &fake);
-        self.store.push(std::slice::from_ref(&job)).await;
+        let pushed = self.store.push(std::slice::from_ref(&job)).await.pop().unwrap_or(Ok(Pushed::New))?;
+        if pushed != Pushed::New {
+            return Ok(pushed);
+        }
         let is_it = |bytes: &[u8]| Payload::parse(bytes).is_ok_and(|payload| Some(payload.jid()) == jid.as_ref());
         let run = DEPTH.scope(depth + 1, drain::run_first(&fake, is_it)).await;
         match run {
             Ok(Some(run)) if !matches!(run.outcome, Outcome::Done) => Err(PushError::FailedInline(run.to_string())),
-            Ok(_) => Ok(()),
+            Ok(_) => Ok(pushed),
             Err(error) => Err(PushError::FailedInline(error.to_string())),
         }
     }
@@ -64,15 +69,21 @@ fn due_now(job: &NewJob, fake: &Fake) -> (NewJob, Option<Jid>) {
     (job, Some(jid))
 }
 
-impl Broker for InlineBroker {
-    fn push<'a>(&'a self, jobs: &'a [NewJob]) -> BoxFuture<'a, Vec<Result<(), PushError>>> {
+impl Broker for FakeBroker {
+    fn push<'a>(&'a self, jobs: &'a [NewJob]) -> BoxFuture<'a, Vec<Result<Pushed, PushError>>> {
+        let Some(inner) = &self.runs else { return self.store.push(jobs) };
         Box::pin(async move {
             let mut answers = Vec::with_capacity(jobs.len());
             for job in jobs {
-                answers.push(self.run(job).await);
+                answers.push(self.run(inner, job).await);
             }
             answers
         })
+    }
+
+    /// A program that waits for replicas is tested without them.
+    fn push_durably<'a>(&'a self, jobs: &'a [NewJob], _: Replicas) -> BoxFuture<'a, Vec<Result<Pushed, PushError>>> {
+        self.push(jobs)
     }
 
     fn promote(&self, limit: usize) -> BoxFuture<'_, Result<Promotion, BrokerError>> {
@@ -92,7 +103,7 @@ impl Broker for InlineBroker {
     }
 }
 
-impl Browse for InlineBroker {
+impl Browse for FakeBroker {
     fn stats(&self) -> BoxFuture<'_, Result<Stats, BrokerError>> {
         self.store.stats()
     }
@@ -115,8 +126,8 @@ impl Browse for InlineBroker {
     }
 }
 
-impl fmt::Debug for InlineBroker {
+impl fmt::Debug for FakeBroker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("InlineBroker")
+        f.write_str("FakeBroker")
     }
 }
