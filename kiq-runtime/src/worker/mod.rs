@@ -100,7 +100,7 @@ struct Shared {
     work: WorkTable,
     acks: Acks,
     /// One suspect at a time: see `suspect.rs`.
-    suspects: Semaphore,
+    suspects: Arc<Semaphore>,
     info: Arc<ProcessInfo>,
     /// Counts the heartbeats that the store confirmed.
     beats: watch::Sender<u64>,
@@ -275,7 +275,7 @@ impl Worker {
             controls: self.controls,
             work: WorkTable::default(),
             acks: Acks::new(max_unacked),
-            suspects: Semaphore::new(1),
+            suspects: Arc::new(Semaphore::new(1)),
             info: Arc::new(info),
             beats: watch::channel(0).0,
             beat_soon: Notify::new(),
