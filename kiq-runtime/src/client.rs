@@ -11,6 +11,11 @@ use crate::error::BrokerError;
 use crate::job::options::queue_name_fault;
 use crate::job::{ArgsError, BoxFuture, Jid, Job, Payload, PayloadError, Retry};
 
+pub mod middleware;
+
+pub(crate) use middleware::EnqueueChain;
+pub use middleware::{EnqueueMiddleware, NextEnqueue, Outgoing};
+
 /// The largest payload an enqueue accepts by default: 1 MiB.
 pub const DEFAULT_PAYLOAD_LIMIT: usize = 1 << 20;
 
@@ -43,12 +48,13 @@ pub struct Client {
     broker: Arc<dyn Broker>,
     clock: Clock,
     payload_limit: usize,
+    around: EnqueueChain,
 }
 
 impl Client {
     /// A client of any broker, on the system's clock.
     pub fn new(broker: Arc<dyn Broker>) -> Self {
-        Client { broker, clock: Clock::system(), payload_limit: DEFAULT_PAYLOAD_LIMIT }
+        Client { broker, clock: Clock::system(), payload_limit: DEFAULT_PAYLOAD_LIMIT, around: EnqueueChain::default() }
     }
 
     /// A client of a new in-memory broker. Its jobs are gone when the process ends.
@@ -102,6 +108,12 @@ impl Client {
         self
     }
 
+    /// The same client with this, and only this, wrapped around its enqueues.
+    pub(crate) fn with_middleware(mut self, around: EnqueueChain) -> Self {
+        self.around = around;
+        self
+    }
+
     /// The broker behind it.
     pub fn broker(&self) -> &Arc<dyn Broker> {
         &self.broker
@@ -118,6 +130,19 @@ impl Client {
     /// # Errors
     /// As [`Enqueue`].
     pub async fn push(&self, payload: Payload, at: Option<Timestamp>) -> Result<Receipt, EnqueueError> {
+        if self.around.is_empty() {
+            return self.push_directly(payload, at).await;
+        }
+        let client = self.clone();
+        let store = async move |job: Outgoing| {
+            let (payload, at) = job.into_parts();
+            client.push_directly(payload, at).await
+        };
+        self.around.enqueue(Outgoing::new(payload, at), store).await
+    }
+
+    /// The same, past what is wrapped around it.
+    async fn push_directly(&self, payload: Payload, at: Option<Timestamp>) -> Result<Receipt, EnqueueError> {
         let (job, receipt) = self.prepare(payload, at)?;
         match self.store(&[job]).await.pop() {
             None | Some(Ok(())) => Ok(receipt),
@@ -164,7 +189,7 @@ impl Client {
         if let Err(source) = payload.check_written(&text) {
             return Err(EnqueueError::Unreadable { source });
         }
-        let receipt = Receipt { jid: payload.jid().clone(), queue: queue.clone(), at };
+        let receipt = Receipt { jid: payload.jid().clone(), queue: queue.clone(), at, stored: Stored::New };
         Ok((NewJob { payload: text, queue, at }, receipt))
     }
 
@@ -446,6 +471,11 @@ impl<J: Job> IntoFuture for EnqueueAll<J> {
         Box::pin(async move {
             let client = self.set.client().map_err(BulkError::before_any)?;
             let at = self.set.at(client.clock.now());
+            if !client.around.is_empty() {
+                let payloads = self.jobs.iter().map(|job| client.payload(job, &self.set));
+                let payloads: Vec<Payload> = payloads.collect::<Result<_, _>>().map_err(BulkError::before_any)?;
+                return client.push_each(payloads, at).await;
+            }
             let mut jobs = Vec::with_capacity(self.jobs.len());
             for job in &self.jobs {
                 // All are checked before the first is sent: a job that cannot be stored costs no half-done bulk.
@@ -464,6 +494,49 @@ impl<J: Job> fmt::Debug for EnqueueAll<J> {
 }
 
 impl Client {
+    /// Many jobs, each through what is wrapped around enqueues. Their arguments are checked before the first is sent; what a
+    /// middleware makes of a job is checked with its chunk.
+    async fn push_each(&self, payloads: Vec<Payload>, at: Option<Timestamp>) -> Result<Vec<Receipt>, BulkError> {
+        let mut payloads = payloads.into_iter().peekable();
+        let mut bulk = BulkError::default();
+        while payloads.peek().is_some() {
+            let chunk: Vec<Payload> = payloads.by_ref().take(CHUNK_JOBS).collect();
+            if bulk.source.is_some() {
+                bulk.rejected.extend(chunk.iter().map(|payload| payload.jid().clone()));
+                continue;
+            }
+            let jids: Vec<Jid> = chunk.iter().map(|payload| payload.jid().clone()).collect();
+            let outgoing = chunk.into_iter().map(|payload| Outgoing::new(payload, at)).collect();
+            let outcomes = self.around.enqueue_many(outgoing, |jobs| self.store_outgoing(jobs)).await;
+            for (jid, outcome) in jids.into_iter().zip(outcomes) {
+                bulk.note_outcome(jid, outcome);
+            }
+        }
+        if bulk.source.is_some() { Err(bulk) } else { Ok(bulk.stored) }
+    }
+
+    /// Checks and stores jobs that came through the middleware; exactly one answer each.
+    async fn store_outgoing(&self, jobs: Vec<Outgoing>) -> Vec<Result<Receipt, EnqueueError>> {
+        let mut outcomes = Vec::with_capacity(jobs.len());
+        let mut good = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            let (payload, at) = job.into_parts();
+            outcomes.push(self.prepare(payload, at).map(|(job, receipt)| {
+                good.push(job);
+                receipt
+            }));
+        }
+        let mut answers = self.store(&good).await.into_iter();
+        for outcome in &mut outcomes {
+            if let Ok(receipt) = outcome
+                && let Some(Err(error)) = answers.next()
+            {
+                *outcome = Err(EnqueueError::of_push(receipt.jid.clone(), error));
+            }
+        }
+        outcomes
+    }
+
     async fn push_all(&self, jobs: Vec<(NewJob, Receipt)>) -> Result<Vec<Receipt>, BulkError> {
         let mut bulk = BulkError::default();
         let mut jobs = jobs.into_iter().peekable();
@@ -502,6 +575,18 @@ pub struct Receipt {
     pub queue: String,
     /// When it will be there; `None` is now.
     pub at: Option<Timestamp>,
+    /// Whether this enqueue stored it.
+    pub stored: Stored,
+}
+
+/// How an enqueue that is `Ok` left the job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Stored {
+    /// This enqueue stored it.
+    New,
+    /// A [middleware](EnqueueMiddleware) stopped it: nothing was stored.
+    Stopped,
 }
 
 /// A job was not enqueued, or nobody knows.
@@ -610,6 +695,17 @@ impl BulkError {
                 };
                 list.push(receipt.jid.clone());
                 self.source.get_or_insert(EnqueueError::of_push(receipt.jid, error));
+            }
+        }
+    }
+
+    fn note_outcome(&mut self, jid: Jid, outcome: Result<Receipt, EnqueueError>) {
+        match outcome {
+            Ok(receipt) => self.stored.push(receipt),
+            Err(error) => {
+                let list = if error.is_unknown() { &mut self.unknown } else { &mut self.rejected };
+                list.push(jid);
+                self.source.get_or_insert(error);
             }
         }
     }
