@@ -333,10 +333,12 @@ pub use kiq_runtime::app::{App, NoSuchMiddleware};
 pub use kiq_runtime::broker::RedisBroker;
 #[cfg(feature = "tls")]
 pub use kiq_runtime::broker::redis::Tls;
-pub use kiq_runtime::broker::{self, JobSet, MemoryBroker, Stats};
+pub use kiq_runtime::broker::{self, JobSet, MemoryBroker, Replicas, Stats};
+#[cfg(feature = "redis")]
+pub use kiq_runtime::client::EnvironmentError;
 pub use kiq_runtime::client::{
-    BulkError, Client, Enqueue, EnqueueAll, EnqueueError, EnqueueMiddleware, EnvironmentError, NextEnqueue, Outgoing,
-    Receipt, Stored, default_client, enqueue, enqueue_all, init,
+    BulkError, Client, Enqueue, EnqueueAll, EnqueueError, EnqueueMiddleware, NextEnqueue, Outgoing, Receipt, Stored,
+    default_client, enqueue, enqueue_all, init,
 };
 pub use kiq_runtime::error::BrokerError;
 pub use kiq_runtime::events::{Event, EventStream, FailureReport, Next};

@@ -8,11 +8,12 @@ use std::task::Poll;
 
 use tokio::sync::{mpsc, oneshot};
 
+use crate::broker::Replicas;
 use crate::clock::Timestamp;
 use crate::job::{ArgsError, BoxFuture, Jid, Job, Payload};
 use crate::middleware::{Chain, short_name};
 
-use super::{EnqueueError, Receipt, Stored};
+use super::{BulkError, CHUNK_JOBS, Client, EnqueueError, Once, Receipt, Stored};
 
 /// How an enqueue ended.
 pub(crate) type Outcome = Result<Receipt, EnqueueError>;
@@ -77,7 +78,7 @@ pub struct Outgoing {
 }
 
 impl Outgoing {
-    pub(crate) fn new(payload: Payload, at: Option<Timestamp>) -> Self {
+    fn new(payload: Payload, at: Option<Timestamp>) -> Self {
         Outgoing { payload, at }
     }
 
@@ -132,10 +133,6 @@ impl Outgoing {
             at: self.at,
             stored: Stored::Stopped,
         }
-    }
-
-    pub(crate) fn into_parts(self) -> (Payload, Option<Timestamp>) {
-        (self.payload, self.at)
     }
 }
 
@@ -273,5 +270,88 @@ impl UnderWay {
             UnderWay::Pending(_) => None,
             UnderWay::Ended(outcome) => Some(outcome),
         }
+    }
+}
+
+impl Client {
+    /// The same client with this, and only this, wrapped around its enqueues.
+    pub(crate) fn with_middleware(mut self, around: EnqueueChain) -> Self {
+        self.around = around;
+        self
+    }
+
+    /// One job, through what is wrapped around enqueues.
+    pub(super) async fn push_through(
+        &self,
+        payload: Payload,
+        at: Option<Timestamp>,
+        once: Option<Once>,
+        replicas: Option<Replicas>,
+    ) -> Outcome {
+        if self.around.is_empty() {
+            return self.push_one(self.prepare(payload, at, once.as_ref())?, replicas).await;
+        }
+        let client = self.clone();
+        let store = async move |job: Outgoing| {
+            client.push_one(client.prepare(job.payload, job.at, once.as_ref())?, replicas).await
+        };
+        self.around.enqueue(Outgoing::new(payload, at), store).await
+    }
+
+    /// Many jobs, each through what is wrapped around enqueues.
+    ///
+    /// Without middleware all are checked before the first is sent: a job that cannot be stored costs no half-done bulk. What
+    /// a middleware makes of a job is checked with its chunk.
+    pub(super) async fn push_all_through(
+        &self,
+        payloads: Vec<Payload>,
+        at: Option<Timestamp>,
+        once: Option<Once>,
+        replicas: Option<Replicas>,
+    ) -> Result<Vec<Receipt>, BulkError> {
+        if self.around.is_empty() {
+            let jobs = payloads.into_iter().map(|payload| self.prepare(payload, at, once.as_ref()));
+            let jobs = jobs.collect::<Result<_, _>>().map_err(BulkError::before_any)?;
+            return self.push_all(jobs, replicas).await;
+        }
+        let mut bulk = BulkError::default();
+        let mut payloads = payloads.into_iter().peekable();
+        while payloads.peek().is_some() {
+            let chunk = payloads.by_ref().take(CHUNK_JOBS);
+            if bulk.first().is_some() {
+                // A store that failed one chunk is not sent the next.
+                bulk.rejected.extend(chunk.map(|payload| payload.jid().clone()));
+                continue;
+            }
+            let (jids, jobs): (Vec<Jid>, Vec<Outgoing>) =
+                chunk.map(|payload| (payload.jid().clone(), Outgoing::new(payload, at))).unzip();
+            let store = |jobs| self.store_outgoing(jobs, once.as_ref(), replicas);
+            for (jid, outcome) in jids.into_iter().zip(self.around.enqueue_many(jobs, store).await) {
+                bulk.note(Some(jid), outcome);
+            }
+        }
+        if bulk.first().is_some() { Err(bulk) } else { Ok(bulk.stored) }
+    }
+
+    /// Checks and stores jobs that came through the middleware; exactly one answer each.
+    async fn store_outgoing(
+        &self,
+        jobs: Vec<Outgoing>,
+        once: Option<&Once>,
+        replicas: Option<Replicas>,
+    ) -> Vec<Outcome> {
+        let (mut refused, mut good, mut receipts) = (Vec::new(), Vec::new(), Vec::new());
+        for job in jobs {
+            match self.prepare(job.payload, job.at, once) {
+                Ok((job, receipt)) => {
+                    good.push(job);
+                    receipts.push(receipt);
+                    refused.push(None);
+                }
+                Err(error) => refused.push(Some(error)),
+            }
+        }
+        let mut answers = self.store(good, receipts, replicas).await.into_iter();
+        refused.into_iter().filter_map(|refused| refused.map(Err).or_else(|| answers.next())).collect()
     }
 }

@@ -31,7 +31,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::broker::{Broker, CapsuleInfo, Consumer, Identity, ProcessInfo, Signal};
@@ -108,6 +108,8 @@ struct Shared {
     info: Arc<ProcessInfo>,
     /// Counts the heartbeats that the store confirmed.
     beats: watch::Sender<u64>,
+    /// Asks for a heartbeat before its time.
+    beat_soon: Notify,
 }
 
 /// How far a worker is on its way out.
@@ -281,6 +283,7 @@ impl Worker {
             suspects: Semaphore::new(1),
             info: Arc::new(info),
             beats: watch::channel(0).0,
+            beat_soon: Notify::new(),
         });
         let duties = heartbeat::start_duties(&shared).map_err(WorkerError::Thread)?;
         let mut acks = JoinSet::new();
