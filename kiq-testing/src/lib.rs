@@ -12,6 +12,7 @@
 //! A mode is a value that holds until it is dropped, for the test that made it and no other.
 #![warn(unreachable_pub)]
 
+mod assertions;
 mod broker;
 mod drain;
 mod events;
@@ -20,9 +21,12 @@ mod hand;
 mod mode;
 mod redis;
 mod report;
+mod snapshot;
 mod waiting;
 
 pub use self::redis::{RedisServer, redis};
+#[doc(hidden)]
+pub use assertions::{Differences, Wanted};
 pub use drain::{DEFAULT_LIMIT, Drain, DrainError};
 pub use events::Events;
 pub use fake::Fake;

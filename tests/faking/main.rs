@@ -7,6 +7,7 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod asserting;
 mod draining;
 mod jobs;
 mod modes;

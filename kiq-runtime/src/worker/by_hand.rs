@@ -87,7 +87,13 @@ impl ByHand {
                 let state = self.shared.state.clone();
                 let job = JobContext::new(payload, Arc::clone(&unit.queue), state, None, stopping);
                 let failure = Failure::new("kiq::Timeout", "stopped where it awaited");
-                Ended::Ran { job, result: Err(failure), elapsed: Duration::ZERO, span: tracing::Span::none() }
+                Ended::Ran {
+                    job,
+                    result: Err(failure),
+                    elapsed: Duration::ZERO,
+                    span: tracing::Span::none(),
+                    alone: None,
+                }
             }
             Err(error) => Ended::NotAJob(error),
         };

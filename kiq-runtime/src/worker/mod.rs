@@ -41,6 +41,7 @@ use crate::clock::{Clock, instant};
 use crate::error::BrokerError;
 use crate::events::{Event, EventStream, Events};
 use crate::job::{Registry, State};
+use crate::middleware::RunChain;
 
 pub use by_hand::ByHand;
 pub use config::{BuildError, Capsule, QueueSpec, WorkerBuilder};
@@ -85,6 +86,7 @@ pub struct Worker {
     state: State,
     capsules: Vec<CapsuleInfo>,
     tuning: Tuning,
+    around: RunChain,
     events: Events,
     controls: Controls,
 }
@@ -97,12 +99,14 @@ struct Shared {
     registry: Registry,
     state: State,
     tuning: Tuning,
+    /// What is wrapped around runs.
+    around: RunChain,
     events: Events,
     controls: Controls,
     work: WorkTable,
     acks: Acks,
     /// One suspect at a time: see `suspect.rs`.
-    suspects: Semaphore,
+    suspects: Arc<Semaphore>,
     info: Arc<ProcessInfo>,
     /// Counts the heartbeats that the store confirmed.
     beats: watch::Sender<u64>,
@@ -290,11 +294,12 @@ impl Worker {
             registry: self.registry,
             state: self.state,
             tuning: self.tuning,
+            around: self.around,
             events: self.events,
             controls: self.controls,
             work: WorkTable::default(),
             acks: Acks::new(max_unacked),
-            suspects: Semaphore::new(1),
+            suspects: Arc::new(Semaphore::new(1)),
             info: Arc::new(info),
             beats: watch::channel(0).0,
             beat_soon: Notify::new(),
