@@ -45,17 +45,16 @@ impl Fields {
     pub(super) fn parse(bytes: Arc<[u8]>) -> Result<Self, String> {
         let text = std::str::from_utf8(&bytes).map_err(|error| error.to_string())?;
         let mut written = String::new();
-        let mut list = Vec::new();
-        let found = json::fields(text).map_err(|fault| fault.to_string())?;
-        list.reserve(found.len());
-        for (name, value) in found {
+        let mut list = Vec::with_capacity(12);
+        let found = json::fields(text, |name, value| {
             let escaped = text.get(name.clone()).filter(|name| name.contains('\\'));
             let name = match escaped.and_then(|_| text_of(text.get(name.start - 1..name.end + 1)?)) {
                 Some(name) => append(&mut written, &name),
                 None => Place::Read(name.start, name.end),
             };
             list.push((name, Place::Read(value.start, value.end)));
-        }
+        });
+        found.map_err(|fault| fault.to_string())?;
         Ok(Fields { read: bytes, written, list, is_in_order: false })
     }
 

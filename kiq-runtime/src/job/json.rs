@@ -25,10 +25,9 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Where the fields of an object are: of each the name, without its quotes, and the value.
-pub(super) fn fields(text: &str) -> Result<Vec<(Range<usize>, Range<usize>)>, Fault> {
+/// Tells where each field of an object is: its name, without the quotes, and its value.
+pub(super) fn fields(text: &str, mut tell: impl FnMut(Range<usize>, Range<usize>)) -> Result<(), Fault> {
     let mut scan = Scan { bytes: text.as_bytes(), at: 0 };
-    let mut fields = Vec::with_capacity(12);
     scan.blanks();
     scan.byte(b'{', "expected an object")?;
     scan.blanks();
@@ -39,7 +38,7 @@ pub(super) fn fields(text: &str) -> Result<Vec<(Range<usize>, Range<usize>)>, Fa
             scan.colon()?;
             let from = scan.at;
             scan.value()?;
-            fields.push((name, from..scan.at));
+            tell(name, from..scan.at);
             scan.blanks();
             if !scan.takes(b',') {
                 break;
@@ -49,7 +48,7 @@ pub(super) fn fields(text: &str) -> Result<Vec<(Range<usize>, Range<usize>)>, Fa
     }
     scan.blanks();
     match scan.peek() {
-        None => Ok(fields),
+        None => Ok(()),
         Some(_) => Err(scan.fault("something follows the object")),
     }
 }
@@ -262,6 +261,11 @@ impl Scan<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn fields(text: &str) -> Result<Vec<(Range<usize>, Range<usize>)>, Fault> {
+        let mut found = Vec::new();
+        super::fields(text, |name, value| found.push((name, value))).map(|()| found)
+    }
 
     fn of(args: &str) -> Result<(), String> {
         let text = format!(r#"{{"class":"A","args":{args},"z":1}}"#);

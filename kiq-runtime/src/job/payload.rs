@@ -62,7 +62,7 @@ impl Payload {
     /// payload whose fields are JSON already.
     pub(crate) fn check_written(&self, text: &str) -> Result<(), PayloadError> {
         if !json::is_simple(text)
-            && let Err(fault) = json::fields(text)
+            && let Err(fault) = json::fields(text, |_, _| ())
         {
             return Err(PayloadError::NotAnObject { reason: fault.to_string() });
         }
