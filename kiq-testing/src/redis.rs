@@ -109,6 +109,31 @@ impl RedisServer {
         }
     }
 
+    /// Freezes it with SIGSTOP: it answers nothing and closes nothing, until [`resume`](RedisServer::resume).
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn stop(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Lets it go on after [`stop`](RedisServer::stop).
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn resume(&self) {
+        self.signal("-CONT");
+    }
+
+    #[expect(clippy::panic, reason = "a test without its server has failed")]
+    fn signal(&self, name: &str) {
+        let Some(pid) = self.pid() else { panic!("the redis-server does not run") };
+        let sent = Command::new("kill").args([name, &pid.to_string()]).status();
+        if !sent.is_ok_and(|status| status.success()) {
+            panic!("kill {name} {pid} failed");
+        }
+    }
+
     /// Starts it again on the same port with what it had written.
     ///
     /// # Panics

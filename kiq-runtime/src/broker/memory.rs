@@ -17,8 +17,8 @@ use crate::job::{BoxFuture, Payload};
 use super::browse::{Browse, Entry, JobSet, QueueSize, Stats};
 use super::presence::{Beat, Identity, Presence, Signal};
 use super::{
-    Broker, Consumer, DEAD_SET_AGE, DEAD_SET_LIMIT, NewJob, Promotion, PushError, Reclaimed, Settled, Settlement, Slot,
-    UnitOfWork,
+    Arrival, Broker, Consumer, DEAD_SET_AGE, DEAD_SET_LIMIT, Guard, NewJob, Promotion, PushError, Pushed, Reclaimed,
+    Settled, Settlement, Slot, UnitOfWork, Waiter,
 };
 
 /// The embedded broker: the same promises as Redis, for as long as the process lives.
@@ -53,6 +53,10 @@ struct Store {
     retries: TimedSet,
     dead: TimedSet,
     owners: HashMap<Identity, Owner>,
+    /// Guards by their key: the id of the job they stand for, and until when.
+    guards: HashMap<String, (String, Timestamp)>,
+    /// So many guards there may be before the old ones are looked for.
+    guards_to_sweep: usize,
     processed: u64,
     failed: u64,
     batches: u64,
@@ -108,17 +112,25 @@ impl Shared {
         self.store.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn push(&self, jobs: &[NewJob]) {
+    fn push(&self, jobs: &[NewJob]) -> Vec<Pushed> {
+        let now = self.clock.now();
         let mut store = self.store();
+        let mut outcomes = Vec::with_capacity(jobs.len());
         for job in jobs {
+            if let Some(jid) = job.guard.as_ref().and_then(|guard| store.guarded(guard, now)) {
+                outcomes.push(Pushed::Already { jid });
+                continue;
+            }
             let payload: Arc<[u8]> = job.payload.as_bytes().into();
             match job.at {
                 Some(at) => store.scheduled.add(at, payload),
                 None => store.enqueue(&job.queue, payload),
             }
+            outcomes.push(Pushed::New);
         }
         drop(store);
         self.arrived.notify_waiters();
+        outcomes
     }
 
     fn promote(&self, limit: usize) -> Promotion {
@@ -153,6 +165,21 @@ impl Shared {
 }
 
 impl Store {
+    /// The id of the job that a guard stands for, if it is there; it is set if not.
+    fn guarded(&mut self, guard: &Guard, now: Timestamp) -> Option<String> {
+        if let Some((jid, until)) = self.guards.get(&guard.key)
+            && *until > now
+        {
+            return Some(jid.clone());
+        }
+        if self.guards.len() >= self.guards_to_sweep {
+            self.guards.retain(|_, (_, until)| *until > now);
+            self.guards_to_sweep = self.guards.len() * 2 + 64;
+        }
+        self.guards.insert(guard.key.clone(), (guard.jid.clone(), now + guard.ttl));
+        None
+    }
+
     fn enqueue(&mut self, queue: &str, payload: Arc<[u8]>) {
         self.queue_mut(queue).push_front(payload);
     }
@@ -200,11 +227,8 @@ impl fmt::Debug for MemoryBroker {
 }
 
 impl Broker for MemoryBroker {
-    fn push<'a>(&'a self, jobs: &'a [NewJob]) -> BoxFuture<'a, Vec<Result<(), PushError>>> {
-        Box::pin(async move {
-            self.shared.push(jobs);
-            jobs.iter().map(|_| Ok(())).collect()
-        })
+    fn push<'a>(&'a self, jobs: &'a [NewJob]) -> BoxFuture<'a, Vec<Result<Pushed, PushError>>> {
+        Box::pin(async move { self.shared.push(jobs).into_iter().map(Ok).collect() })
     }
 
     fn promote(&self, limit: usize) -> BoxFuture<'_, Result<Promotion, BrokerError>> {
@@ -404,20 +428,8 @@ impl Consumer for MemoryConsumer {
         Box::pin(async move { self.take(queues, want) })
     }
 
-    fn wait<'a>(&'a self, queues: &'a [String], patience: Duration) -> BoxFuture<'a, Result<(), BrokerError>> {
-        Box::pin(async move {
-            // Listening starts before looking, so that a job that arrives in between is heard.
-            let arrived = self.shared.arrived.notified();
-            let any = {
-                let store = self.shared.store();
-                queues.iter().any(|name| store.queues.get(name).is_some_and(|jobs| !jobs.is_empty()))
-            };
-            if !any {
-                // Running out of patience is an answer too.
-                let _ = tokio::time::timeout(patience, arrived).await;
-            }
-            Ok(())
-        })
+    fn waiter(&self) -> Box<dyn Waiter> {
+        Box::new(MemoryWaiter { shared: Arc::clone(&self.shared) })
     }
 
     fn settle<'a>(&'a self, unit: &'a UnitOfWork, end: &'a Settlement) -> BoxFuture<'a, Result<Settled, BrokerError>> {
@@ -438,6 +450,43 @@ impl Consumer for MemoryConsumer {
 
     fn reclaim(&self) -> BoxFuture<'_, Result<Vec<Reclaimed>, BrokerError>> {
         Box::pin(async move { Ok(self.reclaim_now()) })
+    }
+}
+
+/// Says that there may be a job; hands none over.
+struct MemoryWaiter {
+    shared: Arc<Shared>,
+}
+
+impl fmt::Debug for MemoryWaiter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MemoryWaiter")
+    }
+}
+
+impl Waiter for MemoryWaiter {
+    fn wait<'a>(&'a mut self, queues: &'a [String], patience: Duration) -> BoxFuture<'a, Arrival> {
+        Box::pin(async move {
+            // Listening starts before looking, so that a job that arrives in between is heard.
+            let arrived = self.shared.arrived.notified();
+            let any = {
+                let store = self.shared.store();
+                queues.iter().any(|name| store.queues.get(name).is_some_and(|jobs| !jobs.is_empty()))
+            };
+            if !any {
+                // Running out of patience is an answer too.
+                let _ = tokio::time::timeout(patience, arrived).await;
+            }
+            Arrival { units: Vec::new(), look: true }
+        })
+    }
+
+    fn rest(&mut self) -> BoxFuture<'_, Vec<UnitOfWork>> {
+        Box::pin(ready(Vec::new()))
+    }
+
+    fn is_armed(&self) -> bool {
+        false
     }
 }
 

@@ -16,6 +16,7 @@ use crate::job::JobContext;
 
 use super::Shared;
 use super::pauses::Pauses;
+use super::suspect::Alone;
 
 /// Jobs in one telling: the script's arguments are bounded by it.
 const MOST: usize = 1000;
@@ -29,6 +30,8 @@ pub(super) struct Success {
     pub(super) unit: UnitOfWork,
     pub(super) job: JobContext,
     pub(super) elapsed: Duration,
+    /// What keeps other suspects waiting, until the store knows of this one's end.
+    pub(super) alone: Option<Alone>,
 }
 
 /// Jobs that succeeded and that the store does not know of yet.
@@ -112,12 +115,14 @@ impl Acks {
         loop {
             let Some(waiting) = self.some().await else { return };
             let count = waiting.len();
-            let (units, rest): (Vec<UnitOfWork>, Vec<(JobContext, Duration)>) =
-                waiting.into_iter().map(|success| (success.unit, (success.job, success.elapsed))).unzip();
+            let (units, rest): (Vec<UnitOfWork>, Vec<_>) = waiting
+                .into_iter()
+                .map(|success| (success.unit, (success.job, success.elapsed, success.alone)))
+                .unzip();
             let settled = ack_for_sure(shared, &units).await;
             self.told_so_far.fetch_add(count as u64, Ordering::Release);
             self.told.send_modify(|told| *told += count as u64);
-            for ((job, elapsed), settled) in rest.into_iter().zip(settled) {
+            for ((job, elapsed, _alone), settled) in rest.into_iter().zip(settled) {
                 if settled == Settled::Stale {
                     tracing::warn!(
                         class = job.class(),

@@ -121,6 +121,12 @@ impl Desk {
         inside.demand()
     }
 
+    /// How many more jobs can be left here until that is so.
+    pub(super) fn room(&self, stock: usize) -> usize {
+        let inside = self.inside();
+        (inside.idle + stock).saturating_sub(inside.waiting)
+    }
+
     /// Returns when the demand may have changed.
     pub(super) async fn needed(&self) {
         self.needed.notified().await;

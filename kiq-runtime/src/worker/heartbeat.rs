@@ -47,7 +47,7 @@ pub(super) fn start_duties(shared: &Arc<Shared>) -> std::io::Result<Duties> {
         runtime.block_on(async {
             let mut was_well = true;
             tokio::join!(
-                ticker::tick(stopped.clone(), async || beat(&shared, &mut was_well).await),
+                ticker::tick_or(stopped.clone(), &shared.beat_soon, async || beat(&shared, &mut was_well).await),
                 ticker::tick(stopped.clone(), async || reclaimer::reclaim(&shared).await),
                 poll_while_running(&shared, stopped.clone()),
                 dump_when_asked(&shared, stopped.clone()),

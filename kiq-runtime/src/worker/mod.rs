@@ -31,7 +31,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::broker::{Broker, CapsuleInfo, Consumer, Identity, ProcessInfo, Signal};
@@ -40,6 +40,7 @@ use crate::clock::Clock;
 use crate::error::BrokerError;
 use crate::events::{Event, EventStream, Events};
 use crate::job::{Registry, State};
+use crate::middleware::RunChain;
 
 pub use config::{BuildError, Capsule, QueueSpec, WorkerBuilder};
 
@@ -83,6 +84,7 @@ pub struct Worker {
     state: State,
     capsules: Vec<CapsuleInfo>,
     tuning: Tuning,
+    around: RunChain,
     events: Events,
     controls: Controls,
 }
@@ -95,15 +97,19 @@ struct Shared {
     registry: Registry,
     state: State,
     tuning: Tuning,
+    /// What is wrapped around runs.
+    around: RunChain,
     events: Events,
     controls: Controls,
     work: WorkTable,
     acks: Acks,
     /// One suspect at a time: see `suspect.rs`.
-    suspects: Semaphore,
+    suspects: Arc<Semaphore>,
     info: Arc<ProcessInfo>,
     /// Counts the heartbeats that the store confirmed.
     beats: watch::Sender<u64>,
+    /// Asks for a heartbeat before its time.
+    beat_soon: Notify,
 }
 
 /// How far a worker is on its way out.
@@ -269,13 +275,15 @@ impl Worker {
             registry: self.registry,
             state: self.state,
             tuning: self.tuning,
+            around: self.around,
             events: self.events,
             controls: self.controls,
             work: WorkTable::default(),
             acks: Acks::new(max_unacked),
-            suspects: Semaphore::new(1),
+            suspects: Arc::new(Semaphore::new(1)),
             info: Arc::new(info),
             beats: watch::channel(0).0,
+            beat_soon: Notify::new(),
         });
         let duties = heartbeat::start_duties(&shared).map_err(WorkerError::Thread)?;
         let mut acks = JoinSet::new();

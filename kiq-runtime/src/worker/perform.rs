@@ -13,7 +13,7 @@ use crate::events::Event;
 use crate::job::{BoxFuture, Failure, JobContext, JobResult, Payload, PayloadError};
 
 use super::Shared;
-use super::suspect::{self, Verdict};
+use super::suspect::{self, Alone, Verdict};
 
 /// How a run ended.
 pub(super) enum Ended {
@@ -24,7 +24,14 @@ pub(super) enum Ended {
     /// It was not run: another process has it by now.
     TakenOver,
     /// It ran, or could not be begun.
-    Ran { job: JobContext, result: JobResult, elapsed: Duration, span: tracing::Span },
+    Ran {
+        job: JobContext,
+        result: JobResult,
+        elapsed: Duration,
+        span: tracing::Span,
+        /// To be held until the store knows of the end.
+        alone: Option<Alone>,
+    },
 }
 
 pub(super) async fn perform(shared: &Shared, unit: &UnitOfWork) -> Ended {
@@ -32,8 +39,7 @@ pub(super) async fn perform(shared: &Shared, unit: &UnitOfWork) -> Ended {
         Ok(payload) => payload,
         Err(error) => return Ended::NotAJob(error),
     };
-    // Held until the run has ended.
-    let _alone = match suspect::admit(shared, unit, &payload).await {
+    let alone = match suspect::admit(shared, unit, &payload).await {
         Verdict::Innocent => None,
         Verdict::Suspect(permit) => Some(permit),
         Verdict::Poison => return Ended::Poison(payload),
@@ -57,7 +63,7 @@ pub(super) async fn perform(shared: &Shared, unit: &UnitOfWork) -> Ended {
         Some(def) => {
             let run = async {
                 tracing::debug!("start");
-                within(timeout, guarded(|| (def.run)(job.clone()))).await
+                within(timeout, guarded(|| shared.around.run(job.clone(), def.run))).await
             };
             run.instrument(span.clone()).await
         }
@@ -66,7 +72,7 @@ pub(super) async fn perform(shared: &Shared, unit: &UnitOfWork) -> Ended {
     let elapsed = started.elapsed();
     // Seconds with three decimals, as Sidekiq logs them.
     span.record("elapsed", elapsed.as_secs_f64().mul_add(1e3, 0.5).floor() / 1e3);
-    Ended::Ran { job, result, elapsed, span }
+    Ended::Ran { job, result, elapsed, span, alone }
 }
 
 fn unknown(shared: &Shared, class: &str) -> String {
