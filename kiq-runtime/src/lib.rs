@@ -16,6 +16,7 @@ pub mod middleware;
 pub mod private;
 mod random;
 pub mod retry;
+mod suggest;
 pub mod worker;
 
 pub use clock::{Clock, Timestamp};

@@ -47,6 +47,7 @@ pub(super) async fn settle(shared: &Shared, unit: UnitOfWork, ended: Ended) -> O
         Ended::Ran { job, result: Err(failure), elapsed, span, alone: _alone } => {
             let def = shared.registry.get(job.class());
             let failure = Arc::new(asked(&job, def, failure));
+            shared.tally.failed(job.class());
             let end = settle_failure(shared, &unit, &job, def, &failure);
             let (next, trimmed) = end.instrument(span.clone()).await;
             let _in_span = span.enter();
