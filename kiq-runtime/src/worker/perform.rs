@@ -10,7 +10,7 @@ use tracing::Instrument as _;
 
 use crate::broker::UnitOfWork;
 use crate::events::Event;
-use crate::job::{BoxFuture, Failure, JobContext, JobResult, Payload, PayloadError};
+use crate::job::{BoxFuture, Failure, JobContext, JobResult, Payload, PayloadError, TimedOut};
 
 use super::Shared;
 use super::suspect::{self, Verdict};
@@ -85,7 +85,7 @@ pub(super) async fn within(limit: Option<Duration>, run: impl Future<Output = Jo
         None => run.await,
         Some(limit) => match tokio::time::timeout(limit, run).await {
             Ok(result) => result,
-            Err(_) => Err(Failure::new("kiq::Timeout", format!("the job ran longer than its timeout of {limit:?}"))),
+            Err(_) => Err(Failure::new("kiq::Timeout", TimedOut::new(limit))),
         },
     }
 }
