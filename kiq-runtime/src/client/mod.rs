@@ -288,7 +288,7 @@ impl Client {
             Some(_) => payload.remove("enqueued_at"),
             None => payload.set_time("enqueued_at", now),
         }
-        let text = payload.to_string();
+        let text = payload.to_text();
         if text.len() > self.payload_limit {
             return Err(EnqueueError::TooLarge {
                 class: payload.class().to_owned(),

@@ -35,7 +35,7 @@ pub(super) enum Ended {
 }
 
 pub(super) async fn perform(shared: &Shared, unit: &UnitOfWork) -> Ended {
-    let payload = match Payload::parse(&unit.payload) {
+    let payload = match Payload::parse_shared(&unit.payload) {
         Ok(payload) => payload,
         Err(error) => return Ended::NotAJob(error),
     };
