@@ -4,11 +4,12 @@ use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tracing::Instrument as _;
 
 use crate::broker::UnitOfWork;
+use crate::clock::instant;
 use crate::events::Event;
 use crate::job::{BoxFuture, Failure, JobContext, JobResult, Payload, PayloadError};
 
@@ -58,7 +59,7 @@ pub(super) async fn perform(shared: &Shared, unit: &UnitOfWork) -> Ended {
         elapsed = tracing::field::Empty,
     );
     shared.events.tell(|| Event::Started { job: job.clone() });
-    let started = Instant::now();
+    let started = instant();
     let result = match def {
         Some(def) => {
             let run = async {
