@@ -5,9 +5,9 @@ use std::fmt;
 use std::future::IntoFuture;
 use std::time::Duration;
 
-use crate::broker::{NewJob, Replicas};
+use crate::broker::Replicas;
 use crate::clock::Timestamp;
-use crate::job::{BoxFuture, Jid, Job, Retry};
+use crate::job::{BoxFuture, Jid, Job, Payload, Retry};
 
 use super::outcome::{BulkError, EnqueueError, Receipt};
 use super::{Client, default_client};
@@ -226,8 +226,7 @@ impl<J: Job> IntoFuture for Enqueue<J> {
             let payload = client.payload(&self.job, &self.set)?;
             let at = self.set.at(client.clock().now());
             let replicas = client.replicas(self.set.durable)?;
-            let prepared = client.prepare(payload, at, self.set.once.as_ref())?;
-            client.push_one(prepared, replicas).await
+            client.push_through(payload, at, self.set.once, replicas).await
         })
     }
 }
@@ -279,9 +278,7 @@ impl<J: Job> EnqueueAll<J> {
         self
     }
 
-    /// All are checked before the first is sent: a job that cannot be stored costs no half-done bulk.
-    fn prepare(&mut self, client: &Client) -> Result<Vec<(NewJob, Receipt)>, EnqueueError> {
-        let at = self.set.at(client.clock().now());
+    fn payloads(&mut self, client: &Client) -> Result<Vec<Payload>, EnqueueError> {
         let mut jids = self.jids.take().map(Vec::into_iter);
         if let Some(jids) = &jids {
             if jids.len() != self.jobs.len() {
@@ -292,13 +289,12 @@ impl<J: Job> EnqueueAll<J> {
                 return Err(EnqueueError::DuplicateJid { jid: jid.clone() });
             }
         }
-        let mut prepared = Vec::with_capacity(self.jobs.len());
+        let mut payloads = Vec::with_capacity(self.jobs.len());
         for job in &self.jobs {
             self.set.jid = jids.as_mut().and_then(Iterator::next);
-            let payload = client.payload(job, &self.set)?;
-            prepared.push(client.prepare(payload, at, self.set.once.as_ref())?);
+            payloads.push(client.payload(job, &self.set)?);
         }
-        Ok(prepared)
+        Ok(payloads)
     }
 }
 
@@ -310,8 +306,9 @@ impl<J: Job> IntoFuture for EnqueueAll<J> {
         Box::pin(async move {
             let client = self.set.client().map_err(BulkError::before_any)?;
             let replicas = client.replicas(self.set.durable).map_err(BulkError::before_any)?;
-            let jobs = self.prepare(&client).map_err(BulkError::before_any)?;
-            client.push_all(jobs, replicas).await
+            let at = self.set.at(client.clock().now());
+            let payloads = self.payloads(&client).map_err(BulkError::before_any)?;
+            client.push_all_through(payloads, at, self.set.once, replicas).await
         })
     }
 }

@@ -3,6 +3,7 @@
 mod enqueue;
 #[cfg(feature = "redis")]
 mod environment;
+mod middleware;
 mod outcome;
 
 use std::fmt;
@@ -19,7 +20,10 @@ use crate::job::{Jid, Job, Payload, Retry};
 pub use enqueue::{Enqueue, EnqueueAll, enqueue, enqueue_all};
 #[cfg(feature = "redis")]
 pub use environment::EnvironmentError;
+pub use middleware::{EnqueueMiddleware, NextEnqueue, Outgoing};
 pub use outcome::{BulkError, EnqueueError, Receipt, Stored};
+
+pub(crate) use middleware::EnqueueChain;
 
 use enqueue::{Once, Overrides};
 
@@ -63,6 +67,7 @@ pub struct Client {
     payload_limit: usize,
     durability: Option<Replicas>,
     is_closed: Arc<AtomicBool>,
+    around: EnqueueChain,
 }
 
 impl Client {
@@ -74,6 +79,7 @@ impl Client {
             payload_limit: DEFAULT_PAYLOAD_LIMIT,
             durability: None,
             is_closed: Arc::default(),
+            around: EnqueueChain::default(),
         }
     }
 
@@ -173,7 +179,7 @@ impl Client {
     /// As [`Enqueue`].
     pub async fn push(&self, payload: Payload, at: Option<Timestamp>) -> Result<Receipt, EnqueueError> {
         let replicas = self.replicas(None)?;
-        self.push_one(self.prepare(payload, at, None)?, replicas).await
+        self.push_through(payload, at, None, replicas).await
     }
 
     async fn push_one(
@@ -211,7 +217,7 @@ impl Client {
                 continue;
             }
             for outcome in self.store(chunk, receipts, replicas).await {
-                bulk.note(outcome);
+                bulk.note(None, outcome);
             }
         }
         if bulk.first().is_some() { Err(bulk) } else { Ok(bulk.stored) }

@@ -30,6 +30,8 @@ pub enum Stored {
     /// An enqueue before it did, and this one was [idempotent](crate::client::Enqueue::idempotent): nothing was stored. The
     /// job may wait, run, or have ended.
     Already,
+    /// A [middleware](crate::client::EnqueueMiddleware) stopped it: nothing was stored.
+    Stopped,
 }
 
 /// A job was not enqueued, or nobody knows.
@@ -180,13 +182,13 @@ impl BulkError {
         BulkError { source: Some(error), ..BulkError::default() }
     }
 
-    /// Takes down the outcome of one job.
-    pub(super) fn note(&mut self, outcome: Result<Receipt, EnqueueError>) {
+    /// Takes down the outcome of one job: `jid` is its id where an error does not tell it.
+    pub(super) fn note(&mut self, jid: Option<Jid>, outcome: Result<Receipt, EnqueueError>) {
         match outcome {
             Ok(receipt) => self.stored.push(receipt),
             Err(error) => {
                 let list = if error.is_unknown() { &mut self.unknown } else { &mut self.rejected };
-                list.extend(error.jid().cloned());
+                list.extend(error.jid().cloned().or(jid));
                 self.source.get_or_insert(error);
             }
         }

@@ -3,11 +3,13 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::app::App;
 use crate::broker::{CapsuleInfo, OrderMode};
 use crate::client::{Client, default_client};
 use crate::events::Events;
 use crate::job::options::{DEFAULT_QUEUE, queue_name_fault};
 use crate::job::{MissingState, Perform, Registry, RegistryError, State};
+use crate::middleware::{RunChain, RunMiddleware};
 use crate::retry::Backoff;
 
 use super::Worker;
@@ -145,6 +147,7 @@ pub struct WorkerBuilder {
     state: State,
     jobs: Jobs,
     tuning: Tuning,
+    around: RunChain,
 }
 
 /// Which jobs to know.
@@ -184,6 +187,7 @@ impl WorkerBuilder {
                 tag: String::new(),
                 max_unacked: DEFAULT_MAX_UNACKED,
             },
+            around: RunChain::default(),
         }
     }
 
@@ -214,6 +218,19 @@ impl WorkerBuilder {
     /// Shared state for parameters `Data<T>`; one value per type.
     pub fn data<T: Send + Sync + 'static>(mut self, value: T) -> Self {
         self.state.insert(value);
+        self
+    }
+
+    /// Takes over what an application adds: its state, and the middleware around runs, inside of any this builder has already.
+    pub fn app(mut self, app: &App) -> Self {
+        self.state.extend(&app.state);
+        self.around.extend(&app.around_runs);
+        self
+    }
+
+    /// Wraps every run of this worker; the first added is the outermost. An [`App`] is the place for what tests shall have, too.
+    pub fn middleware<M: RunMiddleware>(mut self, middleware: M) -> Self {
+        self.around.wrap(middleware, false);
         self
     }
 
@@ -320,6 +337,7 @@ impl WorkerBuilder {
             state: self.state,
             capsules: capsules.into_iter().map(Capsule::info).collect(),
             tuning: self.tuning,
+            around: self.around,
             events: Events::default(),
             controls: super::Controls::new(),
         })

@@ -40,6 +40,7 @@ use crate::clock::Clock;
 use crate::error::BrokerError;
 use crate::events::{Event, EventStream, Events};
 use crate::job::{Registry, State};
+use crate::middleware::RunChain;
 
 pub use config::{BuildError, Capsule, QueueSpec, WorkerBuilder};
 
@@ -83,6 +84,7 @@ pub struct Worker {
     state: State,
     capsules: Vec<CapsuleInfo>,
     tuning: Tuning,
+    around: RunChain,
     events: Events,
     controls: Controls,
 }
@@ -95,6 +97,8 @@ struct Shared {
     registry: Registry,
     state: State,
     tuning: Tuning,
+    /// What is wrapped around runs.
+    around: RunChain,
     events: Events,
     controls: Controls,
     work: WorkTable,
@@ -271,6 +275,7 @@ impl Worker {
             registry: self.registry,
             state: self.state,
             tuning: self.tuning,
+            around: self.around,
             events: self.events,
             controls: self.controls,
             work: WorkTable::default(),

@@ -57,7 +57,7 @@ pub(super) async fn perform(shared: &Shared, unit: &UnitOfWork) -> Ended {
         Some(def) => {
             let run = async {
                 tracing::debug!("start");
-                within(timeout, guarded(|| (def.run)(job.clone()))).await
+                within(timeout, guarded(|| shared.around.run(job.clone(), def.run))).await
             };
             run.instrument(span.clone()).await
         }
