@@ -12,5 +12,6 @@ mod redis_faults;
 mod redis_only;
 mod settling;
 mod setup;
+mod spool;
 mod tls;
 mod waiting;
