@@ -370,4 +370,7 @@ pub enum PushError {
     /// The request went out and no answer came: stored, or not.
     #[error(transparent)]
     Unknown(BrokerError),
+    /// Run at once in place of being stored, by a store for tests, and failed: the error's class and message.
+    #[error("run at its enqueue, and failed: {0}")]
+    FailedInline(String),
 }

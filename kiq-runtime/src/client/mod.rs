@@ -1,5 +1,6 @@
 //! Putting jobs in: now, in a while, at a time, many at once.
 
+pub mod ambient;
 mod enqueue;
 #[cfg(feature = "redis")]
 mod environment;
@@ -7,8 +8,8 @@ mod middleware;
 mod outcome;
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 #[cfg(feature = "spool")]
@@ -19,6 +20,7 @@ use crate::error::BrokerError;
 use crate::job::options::queue_name_fault;
 use crate::job::{Jid, Job, Payload, Retry};
 
+pub use ambient::{default_client, init};
 pub use enqueue::{Enqueue, EnqueueAll, enqueue, enqueue_all};
 #[cfg(feature = "redis")]
 pub use environment::EnvironmentError;
@@ -327,7 +329,7 @@ impl Client {
             Some(_) => payload.remove("enqueued_at"),
             None => payload.set_time("enqueued_at", now),
         }
-        let text = payload.to_string();
+        let text = payload.to_text();
         if text.len() > self.payload_limit {
             return Err(EnqueueError::TooLarge {
                 class: payload.class().to_owned(),
@@ -391,19 +393,4 @@ fn guard(once: &Once, jid: &Jid) -> Result<Guard, EnqueueError> {
         Some(key) => format!("key:{key}"),
     };
     Ok(Guard { key, ttl: once.ttl, jid: jid.to_string() })
-}
-
-static DEFAULT_CLIENT: RwLock<Option<Client>> = RwLock::new(None);
-
-/// Makes `client` the one that enqueues of this process use when they name none. Calling it again replaces it.
-pub fn init(client: Client) {
-    *DEFAULT_CLIENT.write().unwrap_or_else(PoisonError::into_inner) = Some(client);
-}
-
-/// The client given to [`init`].
-///
-/// # Errors
-/// [`EnqueueError::NoClient`] before that.
-pub fn default_client() -> Result<Client, EnqueueError> {
-    DEFAULT_CLIENT.read().unwrap_or_else(PoisonError::into_inner).clone().ok_or(EnqueueError::NoClient)
 }
