@@ -224,7 +224,8 @@ impl Keeper {
         let count = outcomes.len();
         for (at, (job, outcome)) in chunk.iter().zip(outcomes).enumerate() {
             match outcome {
-                Ok(_) => {}
+                // One that failed inline was taken, and had its end.
+                Ok(_) | Err(PushError::FailedInline(_)) => {}
                 // Of this queue no job can ever be stored, and those behind it can.
                 Err(PushError::Rejected(error @ BrokerError::Refused { .. })) if is_for_ever(&error) => {
                     match file::set_job_aside(self.state.borrow().file.path(), job) {

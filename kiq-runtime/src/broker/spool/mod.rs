@@ -205,7 +205,7 @@ fn is_for_the_spool(outcome: &Result<Pushed, PushError>, job: &NewJob) -> bool {
     match outcome {
         Err(PushError::Rejected(error)) => is_out_of_reach(error),
         Err(PushError::Unknown(error)) => job.guard.is_some() && is_out_of_reach(error),
-        Ok(_) => false,
+        Ok(_) | Err(PushError::FailedInline(_)) => false,
     }
 }
 
