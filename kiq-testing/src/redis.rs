@@ -14,6 +14,14 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Another process may take a free port before the server does; so often is tried with another.
 const ATTEMPTS: usize = 8;
 
+/// Starts a `redis-server` of the test's own, which keeps nothing beyond its life: [`RedisServer::start`].
+///
+/// # Panics
+/// When `redis-server` is not installed, or does not come up.
+pub fn redis() -> RedisServer {
+    RedisServer::start()
+}
+
 /// A private `redis-server`. Nothing is written to disk unless [`with_aof`](RedisServer::with_aof) made it.
 ///
 /// # Examples

@@ -1,6 +1,6 @@
 //! All jobs in one process's memory: for a first try, for tests, for programs that can lose their jobs with themselves.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::future::ready;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -48,7 +48,9 @@ struct Shared {
 #[derive(Default)]
 struct Store {
     /// The back runs next, as the tail of Sidekiq's lists.
-    queues: BTreeMap<String, VecDeque<Arc<[u8]>>>,
+    queues: BTreeMap<String, VecDeque<Queued>>,
+    /// How often a job came into a queue.
+    arrivals: u64,
     scheduled: TimedSet,
     retries: TimedSet,
     dead: TimedSet,
@@ -62,6 +64,14 @@ struct Store {
     batches: u64,
 }
 
+/// A job in a queue, or taken from one.
+#[derive(Clone)]
+struct Queued {
+    /// Which of all arrivals in all queues this was.
+    arrival: u64,
+    payload: Arc<[u8]>,
+}
+
 #[derive(Default)]
 struct Owner {
     lease_until: Option<Timestamp>,
@@ -71,7 +81,7 @@ struct Owner {
 struct Batch {
     queue: Arc<str>,
     /// `None` is settled.
-    units: Vec<Option<Arc<[u8]>>>,
+    units: Vec<Option<Queued>>,
 }
 
 /// Entries by time; those of one instant in the order they came.
@@ -103,6 +113,60 @@ impl MemoryBroker {
     /// An empty store that goes by `clock`.
     pub fn new(clock: Clock) -> Self {
         MemoryBroker { shared: Arc::new(Shared { store: Mutex::default(), arrived: Notify::new(), clock }) }
+    }
+
+    /// Takes the job that has waited longest, in whatever queue, of those that `wanted` (queue, bytes) answers true for: a
+    /// fetch as a test makes it. `owner` is the process that owns it from now on.
+    ///
+    /// # Errors
+    /// [`BrokerError::LeaseLost`] when `owner` is not alive by the clock.
+    pub fn take_first(
+        &self,
+        owner: &Identity,
+        wanted: impl Fn(&str, &[u8]) -> bool,
+    ) -> Result<Option<UnitOfWork>, BrokerError> {
+        let now = self.shared.clock.now();
+        let store = &mut *self.shared.store();
+        let owner = store.owners.get_mut(owner).filter(|owner| owner.lives(now)).ok_or(BrokerError::LeaseLost)?;
+        let oldest_of = |(queue, jobs): (&String, &VecDeque<Queued>)| {
+            let at = jobs.iter().rposition(|job| wanted(queue, &job.payload))?;
+            Some((jobs.get(at)?.arrival, queue.clone(), at))
+        };
+        let Some((_, queue, at)) = store.queues.iter().filter_map(oldest_of).min() else { return Ok(None) };
+        let job = store.queues.get_mut(&queue).and_then(|jobs| jobs.remove(at));
+        store.batches += 1;
+        Ok(owner.hand_out(store.batches, &queue, job.into_iter()).pop())
+    }
+
+    /// All jobs in queues, with their queue, in the order they came.
+    pub fn queued(&self) -> Vec<(String, Vec<u8>)> {
+        let store = self.shared.store();
+        let each = store.queues.iter().flat_map(|(queue, jobs)| jobs.iter().map(move |job| (job.arrival, queue, job)));
+        let mut all: Vec<_> = each.collect();
+        all.sort_by_key(|(arrival, ..)| *arrival);
+        all.into_iter().map(|(_, queue, job)| (queue.clone(), job.payload.to_vec())).collect()
+    }
+
+    /// Removes all jobs whose bytes `unwanted` answers true for, from queues, schedule, retries and the dead; not what
+    /// processes hold. They may then be enqueued again, whatever guards they had. Answers how many.
+    pub fn remove_all(&self, unwanted: impl Fn(&[u8]) -> bool) -> usize {
+        let store = &mut *self.shared.store();
+        let mut removed = Vec::new();
+        let mut stays = |payload: &Arc<[u8]>| {
+            let stays = !unwanted(payload);
+            if !stays {
+                removed.push(Arc::clone(payload));
+            }
+            stays
+        };
+        store.queues.values_mut().for_each(|jobs| jobs.retain(|job| stays(&job.payload)));
+        for set in [JobSet::Scheduled, JobSet::Retry, JobSet::Dead] {
+            store.set_mut(set).entries.retain(|_, payload| stays(payload));
+        }
+        let jids: HashSet<String> =
+            removed.iter().filter_map(|bytes| Some(Payload::parse(bytes).ok()?.jid().to_string())).collect();
+        store.guards.retain(|_, (jid, _)| !jids.contains(jid));
+        removed.len()
     }
 }
 
@@ -181,10 +245,12 @@ impl Store {
     }
 
     fn enqueue(&mut self, queue: &str, payload: Arc<[u8]>) {
-        self.queue_mut(queue).push_front(payload);
+        self.arrivals += 1;
+        let arrival = self.arrivals;
+        self.queue_mut(queue).push_front(Queued { arrival, payload });
     }
 
-    fn queue_mut(&mut self, queue: &str) -> &mut VecDeque<Arc<[u8]>> {
+    fn queue_mut(&mut self, queue: &str) -> &mut VecDeque<Queued> {
         // Not `entry`: that would copy the name each time.
         if !self.queues.contains_key(queue) {
             self.queues.insert(queue.to_owned(), VecDeque::new());
@@ -280,7 +346,7 @@ impl Browse for MemoryBroker {
     ) -> BoxFuture<'a, Result<Vec<Vec<u8>>, BrokerError>> {
         let store = self.shared.store();
         let jobs = store.queues.get(queue).into_iter().flat_map(|jobs| jobs.iter().rev());
-        Box::pin(ready(Ok(jobs.skip(skip).take(take).map(|payload| payload.to_vec()).collect())))
+        Box::pin(ready(Ok(jobs.skip(skip).take(take).map(|job| job.payload.to_vec()).collect())))
     }
 
     fn set_page(&self, set: JobSet, skip: usize, take: usize) -> BoxFuture<'_, Result<Vec<Entry>, BrokerError>> {
@@ -292,6 +358,20 @@ impl Browse for MemoryBroker {
 }
 
 impl Owner {
+    /// Makes a batch of jobs that left their queue.
+    fn hand_out(&mut self, number: u64, queue: &str, jobs: impl Iterator<Item = Queued>) -> Vec<UnitOfWork> {
+        let (batch, queue): (Arc<str>, Arc<str>) = (number.to_string().into(), queue.into());
+        let units: Vec<Option<Queued>> = jobs.map(Some).collect();
+        let handed = units.iter().flatten().enumerate().map(|(index, job)| UnitOfWork {
+            queue: Arc::clone(&queue),
+            payload: Arc::clone(&job.payload),
+            slot: Slot { batch: Arc::clone(&batch), index },
+        });
+        let handed = handed.collect();
+        self.batches.insert(batch, Batch { queue, units });
+        handed
+    }
+
     fn lives(&self, now: Timestamp) -> bool {
         self.lease_until.is_some_and(|until| until > now)
     }
@@ -314,35 +394,28 @@ impl MemoryConsumer {
             let Some(jobs) = store.queues.get_mut(name).filter(|jobs| want > 0 && !jobs.is_empty()) else { continue };
             // The oldest are at the back.
             let oldest = jobs.split_off(jobs.len().saturating_sub(want));
-            let units: Vec<_> = oldest.into_iter().rev().map(Some).collect();
             store.batches += 1;
-            let (batch, queue): (Arc<str>, Arc<str>) = (store.batches.to_string().into(), name.as_str().into());
-            taken.extend(units.iter().flatten().enumerate().map(|(index, payload)| UnitOfWork {
-                queue: Arc::clone(&queue),
-                payload: Arc::clone(payload),
-                slot: Slot { batch: Arc::clone(&batch), index },
-            }));
-            owner.batches.insert(batch, Batch { queue, units });
+            taken.extend(owner.hand_out(store.batches, name, oldest.into_iter().rev()));
         }
         Ok(taken)
     }
 
     /// Takes a job out of this process's hands, if it still is in them.
-    fn release(&self, store: &mut Store, slot: &Slot) -> Option<(Arc<str>, Arc<[u8]>)> {
+    fn release(&self, store: &mut Store, slot: &Slot) -> Option<(Arc<str>, Queued)> {
         let batches = &mut store.owners.get_mut(&self.identity)?.batches;
         let batch = batches.get_mut(&slot.batch)?;
         let queue = Arc::clone(&batch.queue);
-        let payload = batch.units.get_mut(slot.index)?.take()?;
+        let job = batch.units.get_mut(slot.index)?.take()?;
         if batch.units.iter().all(Option::is_none) {
             batches.remove(&slot.batch);
         }
-        Some((queue, payload))
+        Some((queue, job))
     }
 
     fn settle_now(&self, unit: &UnitOfWork, end: &Settlement) -> Settled {
         let now = self.shared.clock.now();
         let mut store = self.shared.store();
-        let Some((_, bytes)) = self.release(&mut store, &unit.slot) else {
+        let Some((_, Queued { payload: bytes, .. })) = self.release(&mut store, &unit.slot) else {
             return Settled::Stale;
         };
         let (processed, failed) = match end {
@@ -373,8 +446,8 @@ impl MemoryConsumer {
         let batches = store.owners.get_mut(&self.identity).map(|owner| &mut owner.batches);
         let units = batches.and_then(|batches| batches.get_mut(&slot.batch)).map(|batch| &mut batch.units);
         match units.and_then(|units| units.get_mut(slot.index)) {
-            Some(Some(bytes)) => {
-                *bytes = payload.as_bytes().into();
+            Some(Some(job)) => {
+                job.payload = payload.as_bytes().into();
                 Settled::Applied { trimmed: 0 }
             }
             _ => Settled::Stale,
@@ -386,8 +459,8 @@ impl MemoryConsumer {
         let mut back = 0;
         // The newest first, so that the oldest ends where the next job is taken.
         for unit in units.iter().rev() {
-            if let Some((queue, payload)) = self.release(&mut store, &unit.slot) {
-                store.queue_mut(&queue).push_back(payload);
+            if let Some((queue, job)) = self.release(&mut store, &unit.slot) {
+                store.queue_mut(&queue).push_back(job);
                 back += 1;
             }
         }
@@ -405,9 +478,9 @@ impl MemoryConsumer {
         for identity in gone {
             let owner = store.owners.remove(&identity).unwrap_or_default();
             for mut batch in owner.batches.into_values() {
-                for bytes in batch.units.iter_mut().flatten() {
-                    if let Some(suspect) = as_suspect(bytes, now) {
-                        *bytes = suspect.into_bytes().into();
+                for job in batch.units.iter_mut().flatten() {
+                    if let Some(suspect) = as_suspect(&job.payload, now) {
+                        job.payload = suspect.into_bytes().into();
                     }
                 }
                 let queue = batch.queue.to_string();

@@ -1,5 +1,6 @@
 //! Putting jobs in: now, in a while, at a time, many at once.
 
+pub mod ambient;
 mod enqueue;
 #[cfg(feature = "redis")]
 mod environment;
@@ -7,16 +8,19 @@ mod middleware;
 mod outcome;
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+#[cfg(feature = "spool")]
+use crate::broker::spool::{Spool, SpoolError, SpoolWatch};
 use crate::broker::{Broker, Guard, MemoryBroker, NewJob, PushError, Pushed, Replicas};
 use crate::clock::{Clock, Timestamp};
 use crate::error::BrokerError;
 use crate::job::options::queue_name_fault;
 use crate::job::{Jid, Job, Payload, Retry};
 
+pub use ambient::{default_client, init};
 pub use enqueue::{Enqueue, EnqueueAll, enqueue, enqueue_all};
 #[cfg(feature = "redis")]
 pub use environment::EnvironmentError;
@@ -68,6 +72,8 @@ pub struct Client {
     durability: Option<Replicas>,
     is_closed: Arc<AtomicBool>,
     around: EnqueueChain,
+    #[cfg(feature = "spool")]
+    spool: Option<SpoolWatch>,
 }
 
 impl Client {
@@ -80,6 +86,8 @@ impl Client {
             durability: None,
             is_closed: Arc::default(),
             around: EnqueueChain::default(),
+            #[cfg(feature = "spool")]
+            spool: None,
         }
     }
 
@@ -149,6 +157,35 @@ impl Client {
     pub fn with_durability(mut self, replicas: Replicas) -> Self {
         self.durability = Some(replicas);
         self
+    }
+
+    /// The same client with a place for its jobs while the store cannot be reached: see [`Spool`] for what it promises. A
+    /// worker of this client fetches and reports as before.
+    ///
+    /// # Errors
+    /// When the folder cannot be used.
+    #[cfg(feature = "spool")]
+    pub fn with_spool(mut self, spool: Spool) -> Result<Self, SpoolError> {
+        let spooling = spool.open(Arc::clone(&self.broker), Clock::system().now())?;
+        self.spool = Some(spooling.watch());
+        self.broker = Arc::new(spooling);
+        Ok(self)
+    }
+
+    /// A look at its spool, if it has one.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # async fn end(client: kiq::Client) {
+    /// if let Some(mut spool) = client.spool() {
+    ///     println!("{} jobs wait for Redis", spool.status().jobs);
+    ///     spool.drained().await;
+    /// }
+    /// # }
+    /// ```
+    #[cfg(feature = "spool")]
+    pub fn spool(&self) -> Option<SpoolWatch> {
+        self.spool.clone()
     }
 
     /// Ends enqueueing through this client and its clones: from now on each answers [`EnqueueError::Closed`]. Those under way
@@ -247,6 +284,10 @@ impl Client {
                 receipt.stored = Stored::Already;
                 Ok(receipt)
             }
+            Ok(Pushed::Spooled) => {
+                receipt.stored = Stored::Spooled;
+                Ok(receipt)
+            }
             Err(error) => Err(EnqueueError::of_push(receipt.jid, job.guard.is_some(), error)),
         };
         outcomes.map(outcome).collect()
@@ -288,7 +329,7 @@ impl Client {
             Some(_) => payload.remove("enqueued_at"),
             None => payload.set_time("enqueued_at", now),
         }
-        let text = payload.to_string();
+        let text = payload.to_text();
         if text.len() > self.payload_limit {
             return Err(EnqueueError::TooLarge {
                 class: payload.class().to_owned(),
@@ -352,19 +393,4 @@ fn guard(once: &Once, jid: &Jid) -> Result<Guard, EnqueueError> {
         Some(key) => format!("key:{key}"),
     };
     Ok(Guard { key, ttl: once.ttl, jid: jid.to_string() })
-}
-
-static DEFAULT_CLIENT: RwLock<Option<Client>> = RwLock::new(None);
-
-/// Makes `client` the one that enqueues of this process use when they name none. Calling it again replaces it.
-pub fn init(client: Client) {
-    *DEFAULT_CLIENT.write().unwrap_or_else(PoisonError::into_inner) = Some(client);
-}
-
-/// The client given to [`init`].
-///
-/// # Errors
-/// [`EnqueueError::NoClient`] before that.
-pub fn default_client() -> Result<Client, EnqueueError> {
-    DEFAULT_CLIENT.read().unwrap_or_else(PoisonError::into_inner).clone().ok_or(EnqueueError::NoClient)
 }

@@ -32,6 +32,9 @@ pub enum Stored {
     Already,
     /// A [middleware](crate::client::EnqueueMiddleware) stopped it: nothing was stored.
     Stopped,
+    /// The store is out of reach: the job is on this machine's disk, in the client's spool (`Client::with_spool`, feature
+    /// `spool`), and is sent when the store is back.
+    Spooled,
 }
 
 /// A job was not enqueued, or nobody knows.
@@ -47,6 +50,20 @@ pub enum EnqueueError {
     /// No client to enqueue with. Nothing is stored.
     #[error("no client to enqueue with; call `kiq::init(client)` at start, or name one with `.on(&client)`")]
     NoClient,
+    /// A test enqueues and has not said where to. Nothing is stored.
+    #[error(
+        "this is a test, and it has not said where its jobs go; begin it with `let kiq = kiq_testing::fake();`, or `inline()`, \
+         or `real(&client)`. That covers one runtime or thread: from another, name a client: `.on(kiq.client())`"
+    )]
+    NoTestMode,
+    /// The job was run in place of being stored, as a test asked for, and failed. What became of it is in the store.
+    #[error("job {jid} was run at its enqueue: {reason}")]
+    FailedInline {
+        /// The job's id.
+        jid: Jid,
+        /// What ran, and how it failed.
+        reason: String,
+    },
     /// An argument cannot be written as JSON. Nothing is stored.
     #[error(transparent)]
     Args(#[from] ArgsError),
@@ -142,6 +159,7 @@ impl EnqueueError {
         match error {
             PushError::Rejected(source) => EnqueueError::Rejected { jid, source },
             PushError::Unknown(source) => EnqueueError::Unknown { jid, is_guarded, source },
+            PushError::FailedInline(reason) => EnqueueError::FailedInline { jid, reason },
         }
     }
 
@@ -150,6 +168,7 @@ impl EnqueueError {
         match self {
             EnqueueError::Closed { jid }
             | EnqueueError::DuplicateJid { jid }
+            | EnqueueError::FailedInline { jid, .. }
             | EnqueueError::Rejected { jid, .. }
             | EnqueueError::Unknown { jid, .. } => Some(jid),
             _ => None,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::app::App;
 use crate::broker::{CapsuleInfo, OrderMode};
-use crate::client::{Client, default_client};
+use crate::client::{Client, EnqueueError, default_client};
 use crate::events::Events;
 use crate::job::options::{DEFAULT_QUEUE, MAX_RETRIES, queue_name_fault};
 use crate::job::{MissingState, Perform, Registry, RegistryError, State};
@@ -13,7 +13,7 @@ use crate::middleware::{RunChain, RunMiddleware};
 use crate::reports::Handlers;
 use crate::retry::{Backoff, RetryPolicy};
 
-use super::Worker;
+use super::{ByHand, Worker};
 
 /// Jobs at once in a capsule that does not say.
 pub const DEFAULT_CONCURRENCY: usize = 10;
@@ -321,9 +321,28 @@ impl WorkerBuilder {
     /// # Errors
     /// [`BuildError`] names the value, the rule and the remedy.
     pub fn build(self) -> Result<Worker, BuildError> {
+        let worker = self.assemble()?;
+        for job in worker.registry.iter() {
+            (job.check)(&worker.state).map_err(|missing| BuildError::MissingState { job: job.name, missing })?;
+        }
+        Ok(worker)
+    }
+
+    /// A worker that a test drives, see [`ByHand`]. It may lack state that no job asks for that is run with it.
+    ///
+    /// # Errors
+    /// As [`build`](WorkerBuilder::build).
+    pub fn by_hand(self) -> Result<ByHand, BuildError> {
+        self.assemble().map(ByHand::of)
+    }
+
+    fn assemble(self) -> Result<Worker, BuildError> {
         let client = match self.client {
             Some(client) => client,
-            None => default_client().map_err(|_| BuildError::NoClient)?,
+            None => default_client().map_err(|error| match error {
+                EnqueueError::NoTestMode => BuildError::NoTestMode,
+                _ => BuildError::NoClient,
+            })?,
         };
         if let Some(fault) = self.jobs.fault {
             return Err(fault.into());
@@ -332,9 +351,6 @@ impl WorkerBuilder {
         registry.add_all(&self.jobs.by_hand)?;
         if registry.is_empty() {
             return Err(BuildError::NoJobs);
-        }
-        for job in registry.iter() {
-            (job.check)(&self.state).map_err(|missing| BuildError::MissingState { job: job.name, missing })?;
         }
         let minimum = Duration::from_millis(30);
         if self.tuning.lease < minimum {
@@ -380,6 +396,12 @@ pub enum BuildError {
     /// There is nowhere to take jobs from.
     #[error("this worker has no client; give it one with `.client(client)`, or call `kiq::init(client)` first")]
     NoClient,
+    /// A test builds a worker and has not said where its jobs are.
+    #[error(
+        "this is a test, and it has not said where its jobs are; give the worker a client with `.client(client)`, or begin the \
+         test with `let kiq = kiq_testing::fake();`"
+    )]
+    NoTestMode,
     /// There are no jobs to perform.
     #[error(
         "no job is linked into this program, so the worker could do nothing; if your jobs are in another crate, name it in \
