@@ -14,6 +14,8 @@ pub mod memory;
 pub mod presence;
 #[cfg(feature = "redis")]
 pub mod redis;
+#[cfg(feature = "spool")]
+pub mod spool;
 
 use std::fmt;
 use std::sync::Arc;
@@ -211,6 +213,8 @@ pub enum Pushed {
         /// The id of the job that was stored.
         jid: String,
     },
+    /// The store is out of reach, and the job waits in a local spool (`Client::with_spool`, feature `spool`).
+    Spooled,
 }
 
 /// How many replicas must have a job before its enqueue is `Ok`, and how long that may take.
