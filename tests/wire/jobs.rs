@@ -85,6 +85,11 @@ pub async fn wait(gate: Data<Gate>) {
 #[derive(Clone, Debug, Default)]
 pub struct Gate(pub Arc<Notify>);
 
+/// Seconds since 1970.
+pub fn now() -> f64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs_f64()
+}
+
 /// A Redis, a client of it, and what its runs leave.
 pub struct Setup {
     pub server: RedisServer,

@@ -7,10 +7,12 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod active_job;
 mod jobs;
 mod ruby;
 
 mod fleet;
 mod reading;
+mod recorded;
 mod ruby_to_rust;
 mod rust_to_ruby;

@@ -6,12 +6,8 @@ use kiq::Event;
 use kiq_testing::Events;
 use serde_json::{Value, json};
 
-use crate::jobs::{FailsInRust, OnlyRuby, Setup, Shared, Wait};
+use crate::jobs::{FailsInRust, OnlyRuby, Setup, Shared, Wait, now};
 use crate::ruby::{act, look};
-
-fn now() -> f64 {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs_f64()
-}
 
 fn is_recent(time: &Value) -> bool {
     time.as_f64().is_some_and(|time| (now() - time).abs() < 300.0)

@@ -3,12 +3,8 @@
 use redis::Commands as _;
 use serde_json::{Value, json};
 
-use crate::jobs::Setup;
+use crate::jobs::{Setup, now};
 use crate::ruby::{Sidekiq, act, enqueue, look};
-
-fn now() -> f64 {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs_f64()
-}
 
 /// Single, bulk, tags, a request's context, fields of others, numbers no float can hold: every byte of the record arrives.
 #[tokio::test]
