@@ -22,7 +22,10 @@ pub fn redis() -> RedisServer {
     RedisServer::start()
 }
 
-/// A private `redis-server`. Nothing is written to disk unless [`with_aof`](RedisServer::with_aof) made it.
+/// Names the program that is started instead of `redis-server`, for the same tests on another: `valkey-server`, say.
+const SERVER_VARIABLE: &str = "KIQ_TEST_REDIS_SERVER";
+
+/// A private `redis-server`, or the program that the variable `KIQ_TEST_REDIS_SERVER` names. Nothing is written to disk unless [`with_aof`](RedisServer::with_aof) made it.
 ///
 /// # Examples
 /// ```
@@ -157,7 +160,9 @@ impl RedisServer {
     #[expect(clippy::panic, reason = "a test without its server has failed")]
     fn launch(&mut self) -> bool {
         let log = self.log_path();
-        let spawned = Command::new("redis-server")
+        let program = std::env::var_os(SERVER_VARIABLE).filter(|name| !name.is_empty());
+        let program = program.unwrap_or_else(|| "redis-server".into());
+        let spawned = Command::new(&program)
             .args(["--bind", "127.0.0.1", "--port", &self.port.to_string(), "--save", ""])
             .args(["--enable-debug-command", "local", "--daemonize", "no", "--logfile"])
             .arg(&log)
@@ -169,7 +174,10 @@ impl RedisServer {
             .stderr(Stdio::null())
             .spawn();
         let process = spawned.unwrap_or_else(|error| {
-            panic!("redis-server cannot be started ({error}); `./check` installs it, or your package manager does")
+            panic!(
+                "{} cannot be started ({error}); `./check` installs redis-server, or your package manager does",
+                program.display()
+            )
         });
         let process = self.process.insert(process);
         let started = Instant::now();

@@ -73,7 +73,7 @@ pub struct Client {
     is_closed: Arc<AtomicBool>,
     around: EnqueueChain,
     #[cfg(feature = "spool")]
-    spool: Option<SpoolWatch>,
+    spool: Option<Arc<SpoolWatch>>,
 }
 
 impl Client {
@@ -167,7 +167,7 @@ impl Client {
     #[cfg(feature = "spool")]
     pub fn with_spool(mut self, spool: Spool) -> Result<Self, SpoolError> {
         let spooling = spool.open(Arc::clone(&self.broker), Clock::system().now())?;
-        self.spool = Some(spooling.watch());
+        self.spool = Some(Arc::new(spooling.watch()));
         self.broker = Arc::new(spooling);
         Ok(self)
     }
@@ -185,7 +185,7 @@ impl Client {
     /// ```
     #[cfg(feature = "spool")]
     pub fn spool(&self) -> Option<SpoolWatch> {
-        self.spool.clone()
+        self.spool.as_deref().cloned()
     }
 
     /// Ends enqueueing through this client and its clones: from now on each answers [`EnqueueError::Closed`]. Those under way
