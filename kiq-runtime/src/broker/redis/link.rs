@@ -218,11 +218,7 @@ impl Link {
         let code = match error.code() {
             Some("LEASELOST") => return BrokerError::LeaseLost,
             // A script says in a sentence what a command says with a code.
-            Some("ERR")
-                if error.detail().is_some_and(|words| words.starts_with("The user executing the script can't")) =>
-            {
-                "NOPERM".to_owned()
-            }
+            Some("ERR") if error.detail().is_some_and(is_missing_right) => "NOPERM".to_owned(),
             Some(code) => code.to_owned(),
             None if error.kind() == ErrorKind::AuthenticationFailed => "WRONGPASS".to_owned(),
             None if error.kind() == ErrorKind::RESP3NotSupported => {
@@ -245,6 +241,11 @@ impl fmt::Debug for Link {
 /// Whether an answer is the server's error of that code.
 pub(super) fn is_error(answer: &Value, code: &str) -> bool {
     matches!(answer, Value::ServerError(error) if error.code() == code)
+}
+
+/// Whether a script ran into a right that its user lacks: in the words of Redis 7.0, and of Redis 7.2 and Valkey.
+fn is_missing_right(words: &str) -> bool {
+    words.starts_with("The user executing the script can't") || words.starts_with("ACL failure in script")
 }
 
 /// Answers after which this server is not the one to ask: it was demoted, lost its primary, or cannot save. The next
