@@ -11,6 +11,8 @@ use tokio::runtime::{Handle, Id};
 
 use crate::error::BrokerError;
 
+use super::route::Route;
+
 /// How long a connection may take to be made, and an answer to come.
 pub(super) const PATIENCE: Duration = Duration::from_secs(3);
 
@@ -20,7 +22,7 @@ const MOST_RUNTIMES: usize = 8;
 
 /// What a link connects to.
 pub(super) struct Target {
-    pub(super) client: redis::Client,
+    pub(super) route: Route,
     pub(super) place: String,
 }
 
@@ -202,7 +204,7 @@ impl Link {
                 }
                 Ok::<(), SendError>(())
             });
-        let connection = self.target.client.get_multiplexed_async_connection_with_config(&config).await?;
+        let connection = self.target.route.connect(&config).await?;
         let live = Live { runtime, connection, ended };
         let mut connections = self.connections();
         connections.push(live.clone());
