@@ -93,7 +93,8 @@ pub trait Consumer: Presence {
     ///
     /// # Errors
     /// [`BrokerError::LeaseLost`] when the lease ran out; others when the store does not answer. Nothing is lost by an
-    /// error: what the store had already handed out is back in its queue within one [`reclaim`](Consumer::reclaim).
+    /// error: what the store had already handed out is answered by a later call, which may then be more than it wants, or
+    /// is back in its queue within one [`reclaim`](Consumer::reclaim).
     ///
     /// # Cancel safety
     /// The same holds when this is dropped.
