@@ -3,12 +3,8 @@
 use std::fmt;
 use std::sync::{Arc, Weak};
 
-use kiq_runtime::Timestamp;
-use kiq_runtime::broker::metrics::{MinuteDurations, StepRuns};
 use kiq_runtime::broker::{
-    Broker, Browse, Consumer, Day, Deploy, Entry, Identity, JobSet, Manage, MemoryBroker, Move, NewJob, Place,
-    ProcessState, Promotion, PushError, Pushed, QueueState, Replicas, Running, ScanFrom, Scanned, Signal, Span, Stats,
-    Step, StoreInfo,
+    Broker, Consumer, Front, Identity, MemoryBroker, NewJob, Promotion, PushError, Pushed, Replicas,
 };
 use kiq_runtime::error::BrokerError;
 use kiq_runtime::job::{BoxFuture, Jid, Payload};
@@ -106,94 +102,9 @@ impl Broker for FakeBroker {
     }
 }
 
-impl Browse for FakeBroker {
-    fn stats(&self) -> BoxFuture<'_, Result<Stats, BrokerError>> {
-        self.store.stats()
-    }
-
-    fn history(&self, days: usize) -> BoxFuture<'_, Result<Vec<Day>, BrokerError>> {
-        self.store.history(days)
-    }
-
-    fn queues(&self) -> BoxFuture<'_, Result<Vec<QueueState>, BrokerError>> {
-        self.store.queues()
-    }
-
-    fn queue_page<'a>(
-        &'a self,
-        queue: &'a str,
-        skip: usize,
-        take: usize,
-    ) -> BoxFuture<'a, Result<Vec<Vec<u8>>, BrokerError>> {
-        self.store.queue_page(queue, skip, take)
-    }
-
-    fn set_page(&self, set: JobSet, skip: usize, take: usize) -> BoxFuture<'_, Result<Vec<Entry>, BrokerError>> {
-        self.store.set_page(set, skip, take)
-    }
-
-    fn set_span(&self, set: JobSet, span: Span) -> BoxFuture<'_, Result<Vec<Entry>, BrokerError>> {
-        self.store.set_span(set, span)
-    }
-
-    fn scan<'a>(
-        &'a self,
-        place: &'a Place,
-        from: ScanFrom,
-        containing: Option<&'a str>,
-    ) -> BoxFuture<'a, Result<Scanned, BrokerError>> {
-        self.store.scan(place, from, containing)
-    }
-
-    fn processes(&self) -> BoxFuture<'_, Result<Vec<ProcessState>, BrokerError>> {
-        self.store.processes()
-    }
-
-    fn running(&self, limit: usize) -> BoxFuture<'_, Result<Vec<Running>, BrokerError>> {
-        self.store.running(limit)
-    }
-
-    fn runs(&self, from: Timestamp, to: Timestamp, step: Step) -> BoxFuture<'_, Result<Vec<StepRuns>, BrokerError>> {
-        self.store.runs(from, to, step)
-    }
-
-    fn durations<'a>(
-        &'a self,
-        class: &'a str,
-        from: Timestamp,
-        to: Timestamp,
-    ) -> BoxFuture<'a, Result<Vec<MinuteDurations>, BrokerError>> {
-        self.store.durations(class, from, to)
-    }
-
-    fn deploys(&self, from: Timestamp, to: Timestamp) -> BoxFuture<'_, Result<Vec<Deploy>, BrokerError>> {
-        self.store.deploys(from, to)
-    }
-
-    fn store_info(&self) -> BoxFuture<'_, Result<StoreInfo, BrokerError>> {
-        self.store.store_info()
-    }
-}
-
-impl Manage for FakeBroker {
-    fn relocate<'a>(&'a self, place: &'a Place, moves: &'a [Move]) -> BoxFuture<'a, Result<Vec<bool>, BrokerError>> {
-        self.store.relocate(place, moves)
-    }
-
-    fn clear<'a>(&'a self, place: &'a Place) -> BoxFuture<'a, Result<usize, BrokerError>> {
-        self.store.clear(place)
-    }
-
-    fn set_paused<'a>(&'a self, queue: &'a str, paused: bool) -> BoxFuture<'a, Result<bool, BrokerError>> {
-        self.store.set_paused(queue, paused)
-    }
-
-    fn signal<'a>(&'a self, identity: &'a str, signal: Signal) -> BoxFuture<'a, Result<bool, BrokerError>> {
-        self.store.signal(identity, signal)
-    }
-
-    fn mark_deploy<'a>(&'a self, label: &'a str, at: Timestamp) -> BoxFuture<'a, Result<bool, BrokerError>> {
-        self.store.mark_deploy(label, at)
+impl Front for FakeBroker {
+    fn behind(&self) -> &dyn Broker {
+        &self.store
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod costs;
 mod durable;
+mod enqueueing;
 mod fetching;
 mod idempotent;
 mod inspecting;
@@ -11,7 +12,10 @@ mod pushing;
 mod reclaiming;
 mod redis_faults;
 mod redis_only;
+mod resync;
+mod sentinel;
 mod settling;
 mod setup;
+mod spool;
 mod tls;
 mod waiting;

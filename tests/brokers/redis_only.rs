@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use kiq::broker::{Broker, PushError, Settlement, Signal, Work};
-use kiq::{BrokerError, Clock, JobSet, RedisBroker};
+use kiq::{BrokerError, Clock, JobSet, RedisBroker, Timestamp};
 use kiq_testing::RedisServer;
 use redis::Commands as _;
 

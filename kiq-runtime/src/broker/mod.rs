@@ -10,12 +10,15 @@
 //! holds each implementation to it.
 
 pub mod browse;
+pub mod front;
 pub mod manage;
 pub mod memory;
 pub mod metrics;
 pub mod presence;
 #[cfg(feature = "redis")]
 pub mod redis;
+#[cfg(feature = "spool")]
+pub mod spool;
 
 use std::fmt;
 use std::sync::Arc;
@@ -30,6 +33,7 @@ pub use self::redis::RedisBroker;
 pub use browse::{
     Browse, Day, Entry, JobSet, Place, ProcessState, QueueState, Running, ScanFrom, Scanned, Span, Stats, StoreInfo,
 };
+pub use front::Front;
 pub use manage::{Destination, Manage, Move};
 pub use memory::MemoryBroker;
 pub use metrics::{ClassRuns, ClassTotals, Deploy, Step};
@@ -97,7 +101,8 @@ pub trait Consumer: Presence {
     ///
     /// # Errors
     /// [`BrokerError::LeaseLost`] when the lease ran out; others when the store does not answer. Nothing is lost by an
-    /// error: what the store had already handed out is back in its queue within one [`reclaim`](Consumer::reclaim).
+    /// error: what the store had already handed out is answered by a later call, which may then be more than it wants, or
+    /// is back in its queue within one [`reclaim`](Consumer::reclaim).
     ///
     /// # Cancel safety
     /// The same holds when this is dropped.
@@ -217,6 +222,8 @@ pub enum Pushed {
         /// The id of the job that was stored.
         jid: String,
     },
+    /// The store is out of reach, and the job waits in a local spool (`Client::with_spool`, feature `spool`).
+    Spooled,
 }
 
 /// How many replicas must have a job before its enqueue is `Ok`, and how long that may take.
@@ -309,6 +316,13 @@ pub enum Settlement {
     /// It failed and is tried again at a time. Counts as processed and failed.
     Retry {
         /// The payload with the failure written into it.
+        payload: String,
+        /// When.
+        at: Timestamp,
+    },
+    /// It was told to come later, which is no failure: it waits in the schedule. Counts as processed.
+    Later {
+        /// The payload.
         payload: String,
         /// When.
         at: Timestamp,
