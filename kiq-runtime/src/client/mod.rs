@@ -12,6 +12,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+#[cfg(feature = "spool")]
+use crate::broker::spool::{Spool, SpoolError, SpoolWatch};
 use crate::broker::{Broker, Guard, MemoryBroker, NewJob, PushError, Pushed, Replicas};
 use crate::clock::{Clock, Timestamp};
 use crate::error::BrokerError;
@@ -70,6 +72,8 @@ pub struct Client {
     durability: Option<Replicas>,
     is_closed: Arc<AtomicBool>,
     around: EnqueueChain,
+    #[cfg(feature = "spool")]
+    spool: Option<SpoolWatch>,
 }
 
 impl Client {
@@ -82,6 +86,8 @@ impl Client {
             durability: None,
             is_closed: Arc::default(),
             around: EnqueueChain::default(),
+            #[cfg(feature = "spool")]
+            spool: None,
         }
     }
 
@@ -151,6 +157,35 @@ impl Client {
     pub fn with_durability(mut self, replicas: Replicas) -> Self {
         self.durability = Some(replicas);
         self
+    }
+
+    /// The same client with a place for its jobs while the store cannot be reached: see [`Spool`] for what it promises. A
+    /// worker of this client fetches and reports as before.
+    ///
+    /// # Errors
+    /// When the folder cannot be used.
+    #[cfg(feature = "spool")]
+    pub fn with_spool(mut self, spool: Spool) -> Result<Self, SpoolError> {
+        let spooling = spool.open(Arc::clone(&self.broker), Clock::system().now())?;
+        self.spool = Some(spooling.watch());
+        self.broker = Arc::new(spooling);
+        Ok(self)
+    }
+
+    /// A look at its spool, if it has one.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # async fn end(client: kiq::Client) {
+    /// if let Some(mut spool) = client.spool() {
+    ///     println!("{} jobs wait for Redis", spool.status().jobs);
+    ///     spool.drained().await;
+    /// }
+    /// # }
+    /// ```
+    #[cfg(feature = "spool")]
+    pub fn spool(&self) -> Option<SpoolWatch> {
+        self.spool.clone()
     }
 
     /// Ends enqueueing through this client and its clones: from now on each answers [`EnqueueError::Closed`]. Those under way
@@ -247,6 +282,10 @@ impl Client {
             Ok(Pushed::Already { jid }) => {
                 receipt.jid = Jid::found(&jid);
                 receipt.stored = Stored::Already;
+                Ok(receipt)
+            }
+            Ok(Pushed::Spooled) => {
+                receipt.stored = Stored::Spooled;
                 Ok(receipt)
             }
             Err(error) => Err(EnqueueError::of_push(receipt.jid, job.guard.is_some(), error)),

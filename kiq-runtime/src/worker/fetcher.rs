@@ -13,6 +13,7 @@ use crate::random;
 
 use super::desk::Desk;
 use super::order::QueueOrder;
+use super::pauses::Pauses;
 use super::prefetch::Prefetch;
 use super::{LONGEST_PAUSE, Phase, Shared};
 
@@ -195,29 +196,65 @@ impl Fetcher {
         let pause = self.outage.map_or(FIRST_PAUSE, |pause| (pause * 2).min(LONGEST_PAUSE));
         self.outage = Some(pause);
         let mut beats = self.shared.beats.subscribe();
-        tokio::select! {
-            // Up to a quarter more, so that processes do not return all at once.
-            () = tokio::time::sleep(pause + pause.mul_f64(random::below(256) as f64 / 1024.0)) => {}
-            // A lost lease is over with the next heartbeat.
-            _ = beats.changed(), if matches!(error, BrokerError::LeaseLost) => {}
-            () = self.shared.controls.reached(Phase::Quiet) => {}
+        // Up to a quarter more, so that processes do not return all at once.
+        let pause = pause + pause.mul_f64(random::below(256) as f64 / 1024.0);
+        let mut over = pin!(tokio::time::sleep(pause));
+        loop {
+            let units = tokio::select! {
+                () = &mut over => return,
+                // A lost lease is over with the next heartbeat.
+                _ = beats.changed(), if matches!(error, BrokerError::LeaseLost) => return,
+                () = self.shared.controls.reached(Phase::Quiet) => return,
+                // What was waited for may still be handed over.
+                units = self.waiter.rest(), if self.waiter.is_armed() => units,
+            };
+            self.receive(units).await;
         }
     }
 }
 
-/// Puts jobs back that nobody has begun. What cannot be put back is performed here after all.
+/// Puts jobs back that nobody has begun. What certainly cannot be put back is performed here after all.
+///
+/// Without an answer it may have been done: the jobs could run elsewhere by now, so this process does not begin them, and
+/// asks again until it knows. (What is back already is passed over then.) A worker that stops meanwhile leaves them to its
+/// sign-off, or to the end of its lease.
 async fn give_back(shared: &Shared, desk: &Desk, units: Vec<UnitOfWork>) {
     if units.is_empty() {
         return;
     }
-    match shared.consumer.give_back(&units).await {
-        Ok(jobs) => {
-            tracing::debug!(jobs, "given back unbegun: no processor is free for them");
-            shared.events.tell(|| Event::GivenBack { jobs });
+    let mut pauses = Pauses::new();
+    let mut may_be_done = false;
+    loop {
+        match shared.consumer.give_back(&units).await {
+            Ok(jobs) => {
+                tracing::debug!(jobs, "given back unbegun: no processor is free for them");
+                // An earlier attempt may have done it.
+                let jobs = if may_be_done { units.len() } else { jobs };
+                if jobs > 0 {
+                    shared.events.tell(|| Event::GivenBack { jobs });
+                }
+                return;
+            }
+            Err(error @ BrokerError::Refused { .. }) if !may_be_done => {
+                if units.len() == 1 {
+                    tracing::debug!(%error, "a job cannot be given back; it is performed here");
+                    desk.put(units);
+                } else {
+                    // Some of them may be back, and not all need be refused. The newest first, as they go back.
+                    for unit in units.into_iter().rev() {
+                        Box::pin(give_back(shared, desk, vec![unit])).await;
+                    }
+                }
+                return;
+            }
+            Err(error) => {
+                tracing::debug!(%error, "it is not known whether jobs were given back; asking again");
+                may_be_done = true;
+            }
         }
-        Err(error) => {
-            tracing::debug!(%error, "jobs cannot be given back; they are performed here");
-            desk.put(units);
+        tokio::select! {
+            () = pauses.wait() => {}
+            () = shared.controls.reached(Phase::Stopping) => return,
         }
     }
 }
