@@ -5,6 +5,7 @@ mod trial;
 
 use std::fmt::{self, Debug};
 
+use kiq_runtime::app::App;
 use kiq_runtime::awaits::Stop;
 use kiq_runtime::job::{Job, Perform};
 use kiq_runtime::worker::{Worker, WorkerBuilder};
@@ -97,7 +98,7 @@ impl<J: Perform> Gopher<J> {
         M: AsyncFn() -> W,
     {
         let worker = Box::new(|world: &W| Worker::builder().data(world.clone()));
-        GopherIn { gopher: self, make, worker }
+        GopherIn { gopher: self, make, worker, app: Box::new(|_| App::new()) }
     }
 }
 
@@ -107,12 +108,19 @@ pub struct GopherIn<J, W, M> {
     gopher: Gopher<J>,
     make: M,
     worker: Box<dyn Fn(&W) -> WorkerBuilder>,
+    app: Box<dyn Fn(&W) -> App>,
 }
 
 impl<J: Perform, W, M: AsyncFn() -> W> GopherIn<J, W, M> {
     /// The program's own worker, with what it supplies from this world. By default a plain one with `Data<W>`.
     pub fn worker(mut self, worker: impl Fn(&W) -> WorkerBuilder + 'static) -> Self {
         self.worker = Box::new(worker);
+        self
+    }
+
+    /// What the program adds to its clients and workers, with state from this world.
+    pub fn app(mut self, app: impl Fn(&W) -> App + 'static) -> Self {
+        self.app = Box::new(app);
         self
     }
 
@@ -226,7 +234,7 @@ impl<J: Perform, W, M: AsyncFn() -> W, L> GopherReady<J, W, M, L> {
         let world = (self.inside.make)().await;
         let worker = || (self.inside.worker)(&world);
         let trial = Trial::<J>::new(args, how, self.inside.gopher.own_awaits_only);
-        let ended = trial.run(&worker).await?;
+        let ended = trial.run(&(self.inside.app)(&world), &worker).await?;
         let state = match ended.has_ended_early {
             true => None,
             false => Some((self.look)(&world).await),

@@ -6,6 +6,7 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
+use kiq_runtime::app::App;
 use kiq_runtime::awaits::{Stop, Watch};
 use kiq_runtime::broker::UnitOfWork;
 use kiq_runtime::client::enqueue;
@@ -51,13 +52,13 @@ impl<'a, J: Perform> Trial<'a, J> {
         Trial { args, how, own_only, job: PhantomData }
     }
 
-    pub(super) async fn run(&self, worker: &impl Fn() -> WorkerBuilder) -> Result<Gone, Failed> {
+    pub(super) async fn run(&self, app: &App, worker: &impl Fn() -> WorkerBuilder) -> Result<Gone, Failed> {
         let watch = match self.how {
             Disturbance::Crash(number) | Disturbance::Cancel(number) => Watch::stopping_at(number, self.own_only),
             Disturbance::None | Disturbance::Twice => Watch::counting(self.own_only),
         };
-        let kiq = crate::fake().worker(worker());
-        let ended = self.disturb(&kiq, worker, &watch).await;
+        let kiq = crate::fake().worker(worker()).app(app);
+        let ended = self.disturb(&kiq, &|| worker().app(app), &watch).await;
         let stop = watch.stopped();
         let failed = |reason| Failed { stop, reason };
         let has_ended_early = !ended.map_err(failed)?;
@@ -74,7 +75,7 @@ impl<'a, J: Perform> Trial<'a, J> {
             enqueue(job).jid(jid.clone()).await.map(drop).map_err(|error| error.to_string())
         };
         enqueue_it().await?;
-        let process = worker().client(kiq.client().clone()).by_hand().map_err(|error| error.to_string())?;
+        let process = worker().client(kiq.client()).by_hand().map_err(|error| error.to_string())?;
         let unit = take(kiq, &process).await?;
         let event = watched(&process, unit.clone(), watch).await;
         match (self.how, watch.stopped()) {
