@@ -123,8 +123,8 @@ pub fn current() -> Fake {
 #[expect(clippy::panic, reason = "a test with two modes has failed")]
 fn entered(ambient: Ambient) -> Entered {
     match ambient.enter() {
-        Ok(entered) => entered,
-        Err(_) => panic!(
+        Some(entered) => entered,
+        None => panic!(
             "a mode holds here already; a test has one. Drop the first, or, when several tests share this tokio runtime, use \
              `kiq_testing::Fake::detached()` and `.scope(future)`"
         ),
