@@ -16,3 +16,4 @@ mod reading;
 mod recorded;
 mod ruby_to_rust;
 mod rust_to_ruby;
+mod rusty;
