@@ -9,8 +9,10 @@
 
 mod active_job;
 mod jobs;
+mod pages;
 mod ruby;
 
+mod browser;
 mod fleet;
 mod reading;
 mod recorded;
