@@ -7,12 +7,7 @@ use std::time::{Duration, Instant};
 use kiq::{BrokerError, BulkError, Client, Clock, EnqueueError, Jid, JobSet, Payload, Stored, Timestamp};
 use kiq_testing::RedisServer;
 
-use crate::setup::{START, Setup};
-
-#[kiq::job(queue = "q")]
-async fn note(text: &str) {
-    let _ = text;
-}
+use crate::setup::{Note, START, Setup};
 
 #[kiq::job(queue = "q")]
 async fn pair(points: BTreeMap<(u8, u8), u8>) {

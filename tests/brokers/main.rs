@@ -11,6 +11,7 @@ mod reclaiming;
 mod redis_faults;
 mod redis_only;
 mod resync;
+mod sentinel;
 mod settling;
 mod setup;
 mod spool;

@@ -10,10 +10,7 @@ use kiq::{BrokerError, Client, EnqueueError, Payload, Replicas, Spool, Stored};
 use kiq_testing::RedisServer;
 use redis::Commands as _;
 
-#[kiq::job(queue = "q")]
-async fn note(text: &str) {
-    let _ = text;
-}
+use crate::setup::Note;
 
 const MINUTE: Duration = Duration::from_secs(60);
 

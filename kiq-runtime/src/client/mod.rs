@@ -73,7 +73,7 @@ pub struct Client {
     is_closed: Arc<AtomicBool>,
     around: EnqueueChain,
     #[cfg(feature = "spool")]
-    spool: Option<SpoolWatch>,
+    spool: Option<Arc<SpoolWatch>>,
 }
 
 impl Client {
@@ -98,6 +98,23 @@ impl Client {
 
     /// A client of the Redis at `url`: `redis://[user:password@]host[:port][/database]`, `rediss://…` for an encrypted
     /// connection (feature `tls`), or `unix:///path`. Connects when it is first used.
+    ///
+    /// Or of the primary that Redis Sentinels know under a name:
+    /// `redis+sentinel://[user:password@]host[:26379][,host…]/name[/database]`. User and password are those of Redis; those of
+    /// the Sentinels follow as `?sentinel_user=…&sentinel_password=…`. `rediss+sentinel://` encrypts both. The Sentinels are
+    /// asked whenever a connection is made: after a failover all connections are at the new primary as soon as the old one
+    /// is gone or says that it is none (a primary that is cut off from its Sentinels alone goes on taking jobs, which are
+    /// lost when it comes back as a replica: set `min-replicas-to-write 1` there).
+    ///
+    /// # Examples
+    /// ```
+    /// let client = kiq::Client::connect("redis+sentinel://shop:secret@10.0.0.1,10.0.0.2,10.0.0.3/main/0")?;
+    /// assert_eq!(
+    ///     format!("{client:?}"),
+    ///     "Client(redis+sentinel://10.0.0.1:26379,10.0.0.2:26379,10.0.0.3:26379/main/0)"
+    /// );
+    /// # Ok::<(), kiq::BrokerError>(())
+    /// ```
     ///
     /// # Errors
     /// When `url` is not such an address.
@@ -167,7 +184,7 @@ impl Client {
     #[cfg(feature = "spool")]
     pub fn with_spool(mut self, spool: Spool) -> Result<Self, SpoolError> {
         let spooling = spool.open(Arc::clone(&self.broker), Clock::system().now())?;
-        self.spool = Some(spooling.watch());
+        self.spool = Some(Arc::new(spooling.watch()));
         self.broker = Arc::new(spooling);
         Ok(self)
     }
@@ -185,7 +202,7 @@ impl Client {
     /// ```
     #[cfg(feature = "spool")]
     pub fn spool(&self) -> Option<SpoolWatch> {
-        self.spool.clone()
+        self.spool.as_deref().cloned()
     }
 
     /// Ends enqueueing through this client and its clones: from now on each answers [`EnqueueError::Closed`]. Those under way

@@ -3,19 +3,23 @@
 //! Nothing in this folder does I/O or reads a clock. [`Job`] is what an enqueuer needs, [`Perform`] what a worker
 //! needs; `#[kiq::job]` writes both. Writing them by hand takes twenty lines, see [`Perform`].
 
+pub mod active_job;
 pub mod args;
 pub mod chain;
 pub mod context;
 pub mod dead;
 pub mod failure;
 mod fields;
+pub mod history;
 pub mod jid;
 pub mod json;
 pub mod options;
 pub mod payload;
+pub mod plan;
 pub mod recovered;
 pub mod registry;
 pub mod retry_in;
+pub mod rules;
 pub mod state;
 
 use std::future::Future;
@@ -24,10 +28,12 @@ use std::pin::Pin;
 pub use args::{ArgKey, ArgsError, ArgsReader, ArgsWriter, JobArg};
 pub use context::JobContext;
 pub use dead::DeadJob;
-pub use failure::{Disposition, Failure, JobOutput, JobResult};
+pub use failure::{Disposition, Failure, JobOutput, JobResult, TimedOut};
+pub use history::PastError;
 pub use jid::Jid;
 pub use options::{JobOptions, Retry};
 pub use payload::{Payload, PayloadError};
+pub use plan::{JobError, Plan};
 pub use registry::{Registry, RegistryError};
 pub use retry_in::{RetryContext, RetryIn};
 pub use state::{Data, FromJobContext, MissingState, Rejection, State};

@@ -11,7 +11,8 @@ use tracing::Instrument as _;
 use crate::broker::UnitOfWork;
 use crate::clock::instant;
 use crate::events::Event;
-use crate::job::{BoxFuture, Failure, JobContext, JobResult, Payload, PayloadError};
+use crate::job::active_job;
+use crate::job::{BoxFuture, Failure, JobContext, JobResult, Payload, PayloadError, TimedOut};
 
 use super::Shared;
 use super::suspect::{self, Alone, Verdict};
@@ -46,7 +47,7 @@ pub(super) async fn perform(shared: &Shared, unit: &UnitOfWork) -> Ended {
         Verdict::Poison => return Ended::Poison(payload),
         Verdict::TakenOver => return Ended::TakenOver,
     };
-    let def = shared.registry.get(payload.class()).copied();
+    let def = shared.registry.of(&payload).copied();
     let timeout = def.and_then(|def| def.options.timeout);
     let stopping = shared.controls.stopping.subscribe();
     let job = JobContext::new(payload, Arc::clone(&unit.queue), shared.state.clone(), timeout, stopping);
@@ -68,7 +69,7 @@ pub(super) async fn perform(shared: &Shared, unit: &UnitOfWork) -> Ended {
             };
             run.instrument(span.clone()).await
         }
-        None => Err(Failure::new("kiq::UnknownJob", unknown(shared, job.class())).before_it_began()),
+        None => Err(Failure::new("kiq::UnknownJob", unknown(shared, job.payload())).before_it_began()),
     };
     let elapsed = started.elapsed();
     // Seconds with three decimals, as Sidekiq logs them.
@@ -76,14 +77,22 @@ pub(super) async fn perform(shared: &Shared, unit: &UnitOfWork) -> Ended {
     Ended::Ran { job, result, elapsed, span, alone }
 }
 
-fn unknown(shared: &Shared, class: &str) -> String {
+fn unknown(shared: &Shared, payload: &Payload) -> String {
     let known: Vec<&str> = shared.registry.iter().map(|job| job.name).take(20).collect();
+    let known = known.join(", ");
     // A class is another program's text and may be very long.
-    let class: String = class.chars().take(200).collect();
-    format!(
-        "no job named {class:?} is registered; jobs known here: {} (is its crate linked into this program?)",
-        known.join(", ")
-    )
+    let short = |class: &str| class.chars().take(200).collect::<String>();
+    match active_job::wrapped(payload) {
+        Some(class) => format!(
+            "this is the ActiveJob {:?}, and no job of that name is registered; let Rails run it (on a queue of its own), or \
+             name one with `#[job(name = \"…\")]`; jobs known here: {known}",
+            short(&class)
+        ),
+        None => format!(
+            "no job named {:?} is registered; jobs known here: {known} (is its crate linked into this program?)",
+            short(payload.class())
+        ),
+    }
 }
 
 /// Stops the run where it awaits when its time is up.
@@ -92,7 +101,7 @@ pub(super) async fn within(limit: Option<Duration>, run: impl Future<Output = Jo
         None => run.await,
         Some(limit) => match tokio::time::timeout(limit, run).await {
             Ok(result) => result,
-            Err(_) => Err(Failure::new("kiq::Timeout", format!("the job ran longer than its timeout of {limit:?}"))),
+            Err(_) => Err(Failure::new("kiq::Timeout", TimedOut::new(limit))),
         },
     }
 }
