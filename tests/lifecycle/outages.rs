@@ -362,7 +362,8 @@ async fn where_waits_cannot_be_ended_a_busy_worker_gives_back_what_comes() {
         events.started("Hold").await;
         let _ = crate::jobs::NoteHigh::enqueue("comes back").on(&s.client).await.unwrap();
         events.until(|event| matches!(event, Event::GivenBack { jobs: 1 })).await;
-        assert_eq!(s.inspector().queue("high", 0, 5).await.unwrap().len(), 1);
+        // A worker that believes its jobs to be quick may take it once more.
+        while s.inspector().queue("high", 0, 5).await.unwrap().len() != 1 {}
         gate("full").add_permits(1);
         events.done("NoteHigh").await;
     })
