@@ -35,6 +35,11 @@ const ROOMS: &[(&str, &[&str], &str)] = &[
         &["app", "middleware", "reports", "broker", "client", "events", "job", "retry", "clock", "random", "error"],
         "the hot path does not depend on reporting code",
     ),
+    (
+        "program",
+        &["app", "client", "clock", "error", "events", "job", "logs", "suggest", "worker"],
+        "a worker as a program: above everything",
+    ),
     ("private", &["awaits", "client", "job"], "what the macro's code calls"),
 ];
 

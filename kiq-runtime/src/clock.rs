@@ -115,6 +115,23 @@ impl fmt::Debug for Timestamp {
     }
 }
 
+/// `90s`, `10m`, `1h`, `7d`, `2w`; a number alone is seconds.
+pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
+    let (number, unit) = match text.find(|c: char| !c.is_ascii_digit()) {
+        Some(at) => text.split_at(at),
+        None => (text, "s"),
+    };
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        "w" => 604_800,
+        _ => return None,
+    };
+    Some(Duration::from_secs(number.parse::<u64>().ok()?.checked_mul(seconds)?))
+}
+
 /// Where the time comes from: the system, or a test's hand.
 ///
 /// # Examples
