@@ -6,10 +6,13 @@
 //! | what a worker does, in memory | `kiq::Client::in_memory()`, and [`Events`] to wait for what happens |
 //! | what passes with time | `kiq::Clock::manual(…)`, given to a `MemoryBroker` and its client |
 //! | against a real Redis | [`RedisServer`]: one of the test's own |
+//! | against a bad network | [`FaultProxy`]: lost replies, cut and frozen connections, a slow link |
 #![warn(unreachable_pub)]
 
 mod events;
+mod proxy;
 mod redis;
 
 pub use self::redis::RedisServer;
 pub use events::Events;
+pub use proxy::{Fault, FaultProxy, Weather};
