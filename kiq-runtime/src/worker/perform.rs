@@ -10,7 +10,7 @@ use tracing::Instrument as _;
 
 use crate::broker::UnitOfWork;
 use crate::events::Event;
-use crate::job::{BoxFuture, Failure, JobContext, JobResult, Payload, PayloadError};
+use crate::job::{BoxFuture, Failure, JobContext, JobResult, Payload, PayloadError, RetryIn};
 
 use super::Shared;
 use super::suspect::{self, Verdict};
@@ -54,6 +54,7 @@ pub(super) async fn perform(shared: &Shared, unit: &UnitOfWork) -> Ended {
     shared.events.tell(|| Event::Started { job: job.clone() });
     let started = Instant::now();
     let result = match def {
+        _ if job.payload().is_encrypted() => Err(encrypted()),
         Some(def) => {
             let run = async {
                 tracing::debug!("start");
@@ -67,6 +68,14 @@ pub(super) async fn perform(shared: &Shared, unit: &UnitOfWork) -> Ended {
     // Seconds with three decimals, as Sidekiq logs them.
     span.record("elapsed", elapsed.as_secs_f64().mul_add(1e3, 0.5).floor() / 1e3);
     Ended::Ran { job, result, elapsed, span }
+}
+
+/// Sidekiq Enterprise encrypts the last argument of such a job. Waiting does not help: it goes to the dead, where it can be
+/// retried by a program that has the key.
+fn encrypted() -> Failure {
+    let reason = "the last argument of this job is encrypted, and kiq cannot decrypt it; enqueue it without `encrypt`, or let \
+                  Sidekiq Enterprise run it";
+    Failure::new("kiq::Encrypted", reason).before_it_began().with_retry_in(RetryIn::Kill)
 }
 
 fn unknown(shared: &Shared, class: &str) -> String {

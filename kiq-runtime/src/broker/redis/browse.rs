@@ -64,7 +64,18 @@ impl RedisBroker {
         for owner in &known.owners {
             questions.cmd("HGETALL").arg(keys::index(owner));
         }
-        let answers = self.link.transact(&questions).await?;
+        let answers = match self.link.transact(&questions).await {
+            // A full server refuses every transaction, even one that only reads. Then the same without one: a job that
+            // moves meanwhile may be missed or counted twice.
+            Err(LinkError { error: BrokerError::Refused { code, .. }, .. }) if code == "EXECABORT" => {
+                let mut plain = Pipeline::with_capacity(questions.len());
+                for question in questions.cmd_iter() {
+                    plain.add_command(question.clone());
+                }
+                self.link.send(&plain).await?
+            }
+            answers => answers?,
+        };
         let [queues, processes, owners, processed, failed, scheduled, retries, dead, counts @ ..] = answers.as_slice()
         else {
             return Err(self.link.surprised());
