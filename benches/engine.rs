@@ -414,6 +414,7 @@ fn promote(server: &RedisServer, count: u64) -> f64 {
                     payload: payload("Nothing", n, "[1,\"x\"]"),
                     queue: "default".into(),
                     at: Some(Timestamp::from_micros(1_600_000_000_000_000 + n as i64)),
+                    guard: None,
                 })
                 .collect();
             for outcome in broker.push(&jobs).await {

@@ -328,14 +328,17 @@ pub use kiq_macros::defaults;
 /// The module is `pub(crate)`; begin with `pub,` to share it with other crates. With kiq under another name: `crate = path,`
 /// next.
 pub use kiq_macros::queues;
+pub use kiq_runtime::app::{App, NoSuchMiddleware};
 #[cfg(feature = "redis")]
 pub use kiq_runtime::broker::RedisBroker;
 #[cfg(feature = "tls")]
 pub use kiq_runtime::broker::redis::Tls;
-pub use kiq_runtime::broker::{self, JobSet, MemoryBroker, Stats};
+pub use kiq_runtime::broker::{self, JobSet, MemoryBroker, Replicas, Stats};
+#[cfg(feature = "redis")]
+pub use kiq_runtime::client::EnvironmentError;
 pub use kiq_runtime::client::{
-    BulkError, Client, Enqueue, EnqueueAll, EnqueueError, EnvironmentError, Receipt, default_client, enqueue,
-    enqueue_all, init,
+    BulkError, Client, Enqueue, EnqueueAll, EnqueueError, EnqueueMiddleware, NextEnqueue, Outgoing, Receipt, Stored,
+    default_client, enqueue, enqueue_all, init,
 };
 pub use kiq_runtime::error::BrokerError;
 pub use kiq_runtime::events::{Event, EventStream, FailureReport, Next};
@@ -347,6 +350,7 @@ pub use kiq_runtime::job::{
 };
 #[cfg(feature = "logs")]
 pub use kiq_runtime::logs;
+pub use kiq_runtime::middleware::{NextRun, RunMiddleware};
 #[doc(hidden)]
 pub use kiq_runtime::private as __private;
 pub use kiq_runtime::retry::Backoff;

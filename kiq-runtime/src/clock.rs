@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// An instant of wall-clock time: microseconds since 1970-01-01 00:00 UTC, as exact as a Sidekiq score.
 ///
@@ -118,37 +118,75 @@ impl fmt::Debug for Timestamp {
 /// clock.advance(Duration::from_secs(20 * 86_400));
 /// assert_eq!(clock.now(), Timestamp::from_micros(20 * 86_400 * 1_000_000));
 /// ```
-#[derive(Clone, Debug, Default)]
-pub struct Clock(Option<Arc<AtomicI64>>);
+#[derive(Clone, Default)]
+pub struct Clock(Source);
+
+#[derive(Clone, Default)]
+enum Source {
+    #[default]
+    System,
+    Hand(Arc<AtomicI64>),
+    Function(Arc<dyn Fn() -> Timestamp + Send + Sync>),
+}
 
 impl Clock {
     /// The system's clock.
     pub fn system() -> Self {
-        Clock(None)
+        Clock(Source::System)
     }
 
     /// A clock that stands at `start` until it is moved. Clones share the hand.
     pub fn manual(start: Timestamp) -> Self {
-        Clock(Some(Arc::new(AtomicI64::new(start.as_micros()))))
+        Clock(Source::Hand(Arc::new(AtomicI64::new(start.as_micros()))))
+    }
+
+    /// A clock that asks `now`: one that goes as another clock does.
+    ///
+    /// # Examples
+    /// ```
+    /// use kiq::{Clock, Timestamp};
+    ///
+    /// let system = Clock::system();
+    /// let yesterday = Clock::from_fn(move || system.now() - std::time::Duration::from_secs(86_400));
+    /// assert!(yesterday.now() < Clock::system().now());
+    /// ```
+    pub fn from_fn(now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
+        Clock(Source::Function(Arc::new(now)))
     }
 
     /// The time.
     pub fn now(&self) -> Timestamp {
         match &self.0 {
-            Some(hand) => Timestamp(hand.load(Ordering::SeqCst)),
-            None => SystemTime::now().into(),
+            Source::System => SystemTime::now().into(),
+            Source::Hand(hand) => Timestamp(hand.load(Ordering::SeqCst)),
+            Source::Function(now) => now(),
         }
     }
 
-    /// Moves a manual clock on. The system's clock is not moved.
+    /// Moves a manual clock on. Any other is not moved.
     pub fn advance(&self, by: Duration) {
-        if let Some(hand) = &self.0 {
+        if let Source::Hand(hand) = &self.0 {
             hand.store((self.now() + by).as_micros(), Ordering::SeqCst);
         }
     }
 
     /// Whether the time is set by hand.
     pub fn is_manual(&self) -> bool {
-        self.0.is_some()
+        matches!(self.0, Source::Hand(_))
     }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Source::System => f.write_str("Clock(system)"),
+            Source::Hand(_) => write!(f, "Clock(manual, {})", self.now()),
+            Source::Function(_) => f.write_str("Clock(function)"),
+        }
+    }
+}
+
+/// The monotonic clock, for how long something took. Nothing about a job is decided by it.
+pub(crate) fn instant() -> Instant {
+    Instant::now()
 }

@@ -43,6 +43,19 @@ pub enum BrokerError {
         /// What is missing, and the remedy.
         reason: String,
     },
+    /// The server has the job, and too few of its replicas said in time that they have it too. If the server is lost now, the
+    /// job may be lost with it.
+    #[error(
+        "{acknowledged} of {wanted} replicas of {server} have it; the server itself has it, and would lose it if it failed now"
+    )]
+    NotReplicated {
+        /// The server's address, password hidden.
+        server: String,
+        /// How many have it.
+        acknowledged: u32,
+        /// How many were asked for.
+        wanted: u32,
+    },
     /// This process did not renew its lease in time, so others may have taken over its jobs. It is renewed by the next
     /// heartbeat.
     #[error("the lease of this process has run out, its unfinished jobs may be running elsewhere")]
@@ -67,10 +80,33 @@ fn remedy(code: &str) -> &'static str {
 }
 
 impl BrokerError {
+    /// The same for another job that it concerns, too. The cause keeps its words and loses its type.
+    pub(crate) fn repeated(&self) -> Self {
+        match self {
+            BrokerError::InvalidUrl { url, reason } => {
+                BrokerError::InvalidUrl { url: url.clone(), reason: reason.clone() }
+            }
+            BrokerError::Unavailable { server, source } => {
+                BrokerError::Unavailable { server: server.clone(), source: source.to_string().into() }
+            }
+            BrokerError::Refused { server, code, reason } => {
+                BrokerError::Refused { server: server.clone(), code: code.clone(), reason: reason.clone() }
+            }
+            BrokerError::Unsupported { server, reason } => {
+                BrokerError::Unsupported { server: server.clone(), reason: reason.clone() }
+            }
+            BrokerError::NotReplicated { server, acknowledged, wanted } => {
+                BrokerError::NotReplicated { server: server.clone(), acknowledged: *acknowledged, wanted: *wanted }
+            }
+            BrokerError::LeaseLost => BrokerError::LeaseLost,
+            BrokerError::NoRuntime => BrokerError::NoRuntime,
+        }
+    }
+
     /// Whether the same request may well succeed in a moment.
     pub fn is_temporary(&self) -> bool {
         match self {
-            BrokerError::Unavailable { .. } | BrokerError::LeaseLost => true,
+            BrokerError::Unavailable { .. } | BrokerError::NotReplicated { .. } | BrokerError::LeaseLost => true,
             BrokerError::Refused { code, .. } => matches!(
                 code.as_str(),
                 "OOM"

@@ -162,4 +162,9 @@ impl EventStream {
     pub async fn next(&mut self) -> Option<Event> {
         self.receiver.recv().await
     }
+
+    /// The next event, if it has been told already.
+    pub(crate) fn next_told(&mut self) -> Option<Event> {
+        self.receiver.try_recv().ok()
+    }
 }

@@ -1,6 +1,7 @@
 //! What kiq does at run time. Use the crate `kiq`; its front page is the manual.
 #![warn(unreachable_pub)]
 
+pub mod app;
 pub mod broker;
 pub mod client;
 pub mod clock;
@@ -10,6 +11,7 @@ pub mod inspect;
 pub mod job;
 #[cfg(feature = "logs")]
 pub mod logs;
+pub mod middleware;
 #[doc(hidden)]
 pub mod private;
 mod random;

@@ -14,6 +14,14 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Another process may take a free port before the server does; so often is tried with another.
 const ATTEMPTS: usize = 8;
 
+/// Starts a `redis-server` of the test's own, which keeps nothing beyond its life: [`RedisServer::start`].
+///
+/// # Panics
+/// When `redis-server` is not installed, or does not come up.
+pub fn redis() -> RedisServer {
+    RedisServer::start()
+}
+
 /// A private `redis-server`. Nothing is written to disk unless [`with_aof`](RedisServer::with_aof) made it.
 ///
 /// # Examples
@@ -106,6 +114,31 @@ impl RedisServer {
             // It may have ended by itself; either way it is gone after the wait.
             let _ = process.kill();
             let _ = process.wait();
+        }
+    }
+
+    /// Freezes it with SIGSTOP: it answers nothing and closes nothing, until [`resume`](RedisServer::resume).
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn stop(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Lets it go on after [`stop`](RedisServer::stop).
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn resume(&self) {
+        self.signal("-CONT");
+    }
+
+    #[expect(clippy::panic, reason = "a test without its server has failed")]
+    fn signal(&self, name: &str) {
+        let Some(pid) = self.pid() else { panic!("the redis-server does not run") };
+        let sent = Command::new("kill").args([name, &pid.to_string()]).status();
+        if !sent.is_ok_and(|status| status.success()) {
+            panic!("kill {name} {pid} failed");
         }
     }
 

@@ -76,28 +76,29 @@ on_every_broker! {
 
     async fn waiting_ends_when_a_job_comes(s: Setup) {
         let process = s.process().await;
-        let queues = ["empty", "q"].map(str::to_owned);
         let hour = Duration::from_secs(3600);
 
         let push = async {
             tokio::task::yield_now().await;
             s.push(&["a"]).await;
         };
-        let (waited, ()) = tokio::join!(process.consumer.wait(&queues, hour), push);
-        waited.unwrap();
-        assert_eq!(payloads(&process.fetch(1).await), ["a"]);
+        let (units, ()) = tokio::join!(process.wait_and_fetch(&["empty", "q"], hour), push);
+        assert_eq!(payloads(&units), ["a"]);
 
         // And again, for a job that came before the wait began.
         s.push(&["b"]).await;
-        process.consumer.wait(&queues, hour).await.unwrap();
-        assert_eq!(payloads(&process.fetch(1).await), ["b"]);
+        assert_eq!(payloads(&process.wait_and_fetch(&["empty", "q"], hour).await), ["b"]);
+        assert_eq!(s.numbers().await, (0, 0, 2));
     }
 
     async fn waiting_for_nothing_ends_with_the_patience(s: Setup) {
         let process = s.process().await;
-        process.consumer.wait(&["q".to_owned()], Duration::from_millis(1)).await.unwrap();
         let many: Vec<String> = (0..40).map(|n| format!("q{n}")).collect();
-        process.consumer.wait(&many, Duration::from_millis(1)).await.unwrap();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        for queues in [&["q"], many.as_slice()] {
+            assert!(process.wait(queues, Duration::from_millis(1)).await.is_empty());
+        }
         assert!(process.fetch(1).await.is_empty());
+        assert_eq!(s.numbers().await, (0, 0, 0));
     }
 }

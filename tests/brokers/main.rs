@@ -1,7 +1,9 @@
 //! What every broker must do, asked of each of them: the in-memory one and a real Redis.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
 
+mod durable;
 mod fetching;
+mod idempotent;
 mod promoting;
 mod pushing;
 mod reclaiming;
@@ -10,3 +12,4 @@ mod redis_only;
 mod settling;
 mod setup;
 mod tls;
+mod waiting;

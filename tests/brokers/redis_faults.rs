@@ -3,14 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kiq::broker::{Broker, Settled, Settlement};
+use kiq::broker::{Broker, Identity, Settled, Settlement};
 use kiq::{BrokerError, Clock, JobSet, RedisBroker};
 use kiq_testing::RedisServer;
 use redis::Commands as _;
 
 use crate::setup::{APPLIED, Process, START, Setup, at, beat, payloads, to};
-
-const HOUR: Duration = Duration::from_secs(3600);
 
 fn open(url: &str) -> Arc<dyn Broker> {
     Arc::new(RedisBroker::open(url, Clock::manual(START)).unwrap())
@@ -201,6 +199,15 @@ async fn what_is_due_moves_past_entries_that_cannot() {
 }
 
 #[tokio::test]
+async fn a_set_of_the_wrong_type_does_not_keep_the_other_from_moving() {
+    let mut s = Setup::redis();
+    send(s.server(), &["SET", "retry", "text"]);
+    s.push_all(&[at(START, &job("1", "q"))]).await;
+
+    assert_eq!(s.broker.promote(100).await.unwrap().moved, 1);
+}
+
+#[tokio::test]
 async fn entries_that_cannot_move_do_not_fill_every_step() {
     let mut s = Setup::redis();
     send(s.server(), &["SET", "queue:odd", "text"]);
@@ -216,13 +223,19 @@ async fn entries_that_cannot_move_do_not_fill_every_step() {
     assert_eq!(s.set(JobSet::Scheduled).await.len(), 100);
 }
 
+/// A broker whose user may do everything but some commands.
+fn limited(server: &RedisServer, rights: &[&str]) -> Arc<dyn Broker> {
+    let all = ["ACL", "SETUSER", "worker", "on", ">hunter2", "~*", "&*", "+@all"];
+    send(server, &[&all, rights].concat());
+    open(&server.url().replace("redis://", "redis://worker:hunter2@"))
+}
+
 #[tokio::test]
 async fn a_missing_right_is_said_and_not_taken_for_an_empty_queue() {
     let mut s = Setup::redis();
     s.push(&["a"]).await;
-    send(s.server(), &["ACL", "SETUSER", "worker", "on", ">hunter2", "~*", "&*", "+@all", "-sort"]);
-    let broker = open(&s.server().url().replace("redis://", "redis://worker:hunter2@"));
-    let consumer = broker.attach(kiq::broker::Identity::of_this_process());
+    let broker = limited(s.server(), &["-ltrim"]);
+    let consumer = broker.attach(Identity::of_this_process());
     consumer.beat(&beat()).await.unwrap();
 
     let refused = consumer.fetch(&["q".to_owned()], 1).await.unwrap_err();
@@ -234,71 +247,66 @@ async fn a_missing_right_is_said_and_not_taken_for_an_empty_queue() {
 }
 
 #[tokio::test]
-async fn each_wait_is_woken_for_its_own_queue() {
-    let s = Setup::redis();
-    let process = s.process().await;
-    let (idle, busy) = (["idle".to_owned()], ["q".to_owned()]);
+async fn a_user_who_may_not_sort_fetches_all_the_same() {
+    let mut s = Setup::redis();
+    let all: Vec<String> = (0..2500).map(|n| format!("{n:04}")).collect();
+    s.push(&all.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    s.push_all(&[to("other", "\u{0}odd")]).await;
+    let broker = limited(s.server(), &["-@dangerous", "+info"]);
 
-    for _ in 0..3 {
-        let push = async {
-            tokio::task::yield_now().await;
-            s.push(&["a"]).await;
-        };
-        let woken = async { tokio::join!(process.consumer.wait(&busy, HOUR), push).0 };
-        tokio::select! {
-            biased;
-            _ = process.consumer.wait(&idle, HOUR) => panic!("woken for a queue of somebody else"),
-            woken = woken => woken.unwrap(),
-        }
-        assert_eq!(process.fetch(5).await.len(), 1);
+    let advice = broker.check().await.unwrap();
+
+    assert!(advice.iter().any(|words| words.contains("grant +sort")), "{advice:?}");
+    let process = Process::on(&broker).await;
+    assert_eq!(payloads(&fetch(&process, &["q"], 3).await), &all[..3]);
+    let rest = fetch(&process, &["q", "other"], 5000).await;
+    assert_eq!(payloads(&rest[..2497]), &all[3..]);
+    assert_eq!(payloads(&rest[2497..]), ["\u{0}odd"]);
+    assert_eq!(s.numbers().await, (0, 0, 2501));
+    for part in rest.chunks(1000) {
+        assert!(process.consumer.ack(part).await.unwrap().iter().all(|settled| *settled == APPLIED));
     }
+    process.consumer.leave().await.unwrap();
+    assert_eq!(s.queue("q").await, &all[..3]);
+    assert!(own_keys(s.server()).is_empty());
 }
 
 #[tokio::test]
-async fn two_who_wait_for_one_queue_are_both_woken() {
-    let s = Setup::redis();
-    let process = s.process().await;
-    let queues = ["q".to_owned()];
-    let push = async {
-        tokio::task::yield_now().await;
-        s.push(&["a", "b"]).await;
-    };
-
-    let (one, two, ()) = tokio::join!(process.consumer.wait(&queues, HOUR), process.consumer.wait(&queues, HOUR), push);
-
-    one.and(two).unwrap();
-}
-
-#[tokio::test]
-async fn a_queue_that_cannot_be_waited_for_does_not_deafen_the_others() {
+async fn a_user_who_may_sort_does() {
     let mut s = Setup::redis();
-    send(s.server(), &["SET", "queue:odd", "text"]);
+    s.push(&["a", "b"]).await;
+    assert!(!s.broker.check().await.unwrap().iter().any(|words| words.contains("sort")));
+    send(s.server(), &["CONFIG", "RESETSTAT"]);
     let process = s.process().await;
-    let queues = ["odd", "q"].map(str::to_owned);
-    let push = async {
-        tokio::task::yield_now().await;
-        s.push(&["a"]).await;
-    };
-
-    let (waited, ()) = tokio::join!(process.consumer.wait(&queues, HOUR), push);
-
-    waited.unwrap();
-    assert_eq!(payloads(&fetch(&process, &["odd", "q"], 1).await), ["a"]);
+    assert_eq!(payloads(&process.fetch(2).await), ["a", "b"]);
+    let stats: String = redis::cmd("INFO").arg("commandstats").query(&mut s.server().connection()).unwrap();
+    assert!(stats.contains("cmdstat_sort:calls=1"), "{stats}");
 }
 
 #[tokio::test]
-async fn a_wait_survives_a_cut_connection() {
-    let mut s = Setup::redis();
-    let process = s.process().await;
-    let queues = ["q".to_owned()];
-    process.consumer.wait(&queues, Duration::from_millis(20)).await.unwrap();
-    send(s.server(), &["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+async fn a_user_without_a_right_that_every_fetch_needs_is_refused_at_the_start() {
+    let server = RedisServer::start();
+    for (rights, named) in [
+        (&["-@scripting"][..], "evalsha"),
+        (&["-evalsha"], "evalsha"),
+        (&["-script|load"], "script|load"),
+        (&["-rpush"], "RPUSH"),
+        (&["-ltrim"], "LTRIM"),
+        (&["-hincrby"], "HINCRBY"),
+        (&["resetkeys", "~queue:*"], "keys kiq:*"),
+    ] {
+        let broker = limited(&server, rights);
+        send(&server, &["SCRIPT", "FLUSH"]);
 
-    // It may say so once; it then waits on a new connection.
-    let _ = process.consumer.wait(&queues, Duration::from_millis(20)).await;
-    while s.broker.check().await.is_err() {}
-    s.push(&["a"]).await;
-    process.consumer.wait(&queues, HOUR).await.unwrap();
+        let refused = broker.check().await.unwrap_err();
+
+        assert!(
+            matches!(&refused, BrokerError::Unsupported { .. }) && !refused.is_temporary(),
+            "{rights:?} {refused:?}"
+        );
+        assert!(refused.to_string().contains(named), "{rights:?}: {refused}");
+        assert!(own_keys(&server).is_empty(), "{rights:?}");
+    }
 }
 
 #[tokio::test]

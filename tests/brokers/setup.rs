@@ -47,10 +47,7 @@ impl Setup {
     }
 
     pub async fn process(&self) -> Process {
-        let identity = Identity::of_this_process();
-        let process = Process { consumer: self.broker.attach(identity.clone()), identity };
-        process.consumer.beat(&beat()).await.unwrap();
-        process
+        Process::on(&self.broker).await
     }
 
     /// A process whose heartbeat stopped long ago, without waiting for it.
@@ -98,8 +95,33 @@ impl Setup {
 }
 
 impl Process {
+    pub async fn on(broker: &Arc<dyn Broker>) -> Self {
+        let identity = Identity::of_this_process();
+        let process = Process { consumer: broker.attach(identity.clone()), identity };
+        process.consumer.beat(&beat()).await.unwrap();
+        process
+    }
+
     pub async fn fetch(&self, want: usize) -> Vec<UnitOfWork> {
         self.consumer.fetch(&["q".to_owned()], want).await.unwrap()
+    }
+
+    /// Waits at queues until there is a reason to fetch, or something is handed over; answers what was.
+    pub async fn wait(&self, queues: &[&str], patience: Duration) -> Vec<UnitOfWork> {
+        let queues: Vec<String> = queues.iter().map(|queue| (*queue).to_owned()).collect();
+        let mut waiter = self.consumer.waiter();
+        let mut units = waiter.wait(&queues, patience).await.units;
+        while waiter.is_armed() {
+            units.extend(waiter.rest().await);
+        }
+        units
+    }
+
+    /// Jobs in hand or fetched: what a processor would be given after a wait.
+    pub async fn wait_and_fetch(&self, queues: &[&str], patience: Duration) -> Vec<UnitOfWork> {
+        let units = self.wait(queues, patience).await;
+        let queues: Vec<String> = queues.iter().map(|queue| (*queue).to_owned()).collect();
+        if units.is_empty() { self.consumer.fetch(&queues, 1).await.unwrap() } else { units }
     }
 
     pub async fn settle(&self, unit: &UnitOfWork, end: Settlement) -> Settled {
@@ -108,11 +130,11 @@ impl Process {
 }
 
 pub fn to(queue: &str, payload: &str) -> NewJob {
-    NewJob { payload: payload.to_owned(), queue: queue.to_owned(), at: None }
+    NewJob { payload: payload.to_owned(), queue: queue.to_owned(), at: None, guard: None }
 }
 
 pub fn at(at: Timestamp, payload: &str) -> NewJob {
-    NewJob { payload: payload.to_owned(), queue: "q".to_owned(), at: Some(at) }
+    NewJob { payload: payload.to_owned(), queue: "q".to_owned(), at: Some(at), guard: None }
 }
 
 pub fn texts(payloads: impl IntoIterator<Item = impl AsRef<[u8]>>) -> Vec<String> {

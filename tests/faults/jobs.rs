@@ -4,7 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use kiq::{Data, JobContext};
-use kiq_testing::{Entry, Ledger, Run};
+use kiq_testing::ledger::Run;
+use kiq_testing::{Entry, Ledger};
 
 /// How long a job waits to be let go before it takes the test for dead.
 const PATIENCE: Duration = Duration::from_secs(100);

@@ -25,30 +25,30 @@ async fn picky(_marker: String, _numbers: Vec<f64>) -> Result<(), String> {
 
 /// Fails in ways that are hard to write down.
 #[kiq::job]
-async fn loud(_marker: String, how: String) -> Result<(), Loud> {
+async fn loud(_marker: String, how: String) -> Result<(), Noise> {
     match how.as_str() {
-        "long" => Err(Loud::Long),
-        "display" => Err(Loud::Display),
+        "long" => Err(Noise::Long),
+        "display" => Err(Noise::Display),
         _ => std::panic::panic_any(7),
     }
 }
 
 #[derive(Debug)]
-enum Loud {
+enum Noise {
     Long,
     Display,
 }
 
-impl std::fmt::Display for Loud {
+impl std::fmt::Display for Noise {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Loud::Long => f.write_str(&"\u{e9}".repeat(10 << 20)),
-            Loud::Display => panic!("in Display"),
+            Noise::Long => f.write_str(&"\u{e9}".repeat(10 << 20)),
+            Noise::Display => panic!("in Display"),
         }
     }
 }
 
-impl std::error::Error for Loud {}
+impl std::error::Error for Noise {}
 
 /// What becomes of a payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -196,8 +196,8 @@ fn rows() -> Vec<Row> {
     job("P34 key", "Probe", "", &format!(r#","{}":1"#, "k".repeat(1 << 20)), Runs);
     let many: String = (0..20_000).map(|number| format!(r#","k{number}":0"#)).collect();
     job("P34 keys", "Probe", "", &many, Runs);
-    job("P36 long", "Loud", r#","long""#, "", Retried("faults::payloads::Loud"));
-    job("P36 display", "Loud", r#","display""#, "", Retried("faults::payloads::Loud"));
+    job("P36 long", "Loud", r#","long""#, "", Retried("faults::payloads::Noise"));
+    job("P36 display", "Loud", r#","display""#, "", Retried("faults::payloads::Noise"));
     job("P36 panic", "Loud", r#","panic""#, "", Retried("panic"));
     for field in ["tags", "labels", "wrapped", "display_class", "locale", "profile", "error_backtrace"] {
         job(&format!("P37 {field}"), "Probe", "", &format!(r#","{field}":{{"a":[7]}}"#), Runs);

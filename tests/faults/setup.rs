@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kiq::{Backoff, Client, EnqueueError, Event, Inspector, Jid, Worker, WorkerBuilder};
-use kiq_testing::{Audit, Census, Entry, Events, Ledger, RedisServer, Run};
+use kiq_testing::ledger::Run;
+use kiq_testing::{Audit, Census, Entry, Events, Ledger, RedisServer};
 use tempfile::TempDir;
 
 use crate::jobs::Task;

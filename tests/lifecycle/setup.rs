@@ -69,7 +69,7 @@ impl Setup {
 
     /// Stores bytes in a queue as another program may have left them.
     pub async fn push_raw(&self, queue: &str, payload: &str) {
-        let job = kiq::broker::NewJob { payload: payload.to_owned(), queue: queue.to_owned(), at: None };
+        let job = kiq::broker::NewJob { payload: payload.to_owned(), queue: queue.to_owned(), at: None, guard: None };
         for outcome in self.client.broker().push(&[job]).await {
             outcome.unwrap();
         }

@@ -1,6 +1,6 @@
 //! All jobs in one process's memory: for a first try, for tests, for programs that can lose their jobs with themselves.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::future::ready;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,8 +17,8 @@ use crate::job::{BoxFuture, Payload};
 use super::browse::{Browse, Entry, JobSet, QueueSize, Stats};
 use super::presence::{Beat, Identity, Presence, Signal};
 use super::{
-    Broker, Consumer, DEAD_SET_AGE, DEAD_SET_LIMIT, NewJob, Promotion, PushError, Reclaimed, Settled, Settlement, Slot,
-    UnitOfWork,
+    Arrival, Broker, Consumer, DEAD_SET_AGE, DEAD_SET_LIMIT, Guard, NewJob, Promotion, PushError, Pushed, Reclaimed,
+    Settled, Settlement, Slot, UnitOfWork, Waiter,
 };
 
 /// The embedded broker: the same promises as Redis, for as long as the process lives.
@@ -48,14 +48,28 @@ struct Shared {
 #[derive(Default)]
 struct Store {
     /// The back runs next, as the tail of Sidekiq's lists.
-    queues: BTreeMap<String, VecDeque<Arc<[u8]>>>,
+    queues: BTreeMap<String, VecDeque<Queued>>,
+    /// How often a job came into a queue.
+    arrivals: u64,
     scheduled: TimedSet,
     retries: TimedSet,
     dead: TimedSet,
     owners: HashMap<Identity, Owner>,
+    /// Guards by their key: the id of the job they stand for, and until when.
+    guards: HashMap<String, (String, Timestamp)>,
+    /// So many guards there may be before the old ones are looked for.
+    guards_to_sweep: usize,
     processed: u64,
     failed: u64,
     batches: u64,
+}
+
+/// A job in a queue, or taken from one.
+#[derive(Clone)]
+struct Queued {
+    /// Which of all arrivals in all queues this was.
+    arrival: u64,
+    payload: Arc<[u8]>,
 }
 
 #[derive(Default)]
@@ -67,7 +81,7 @@ struct Owner {
 struct Batch {
     queue: Arc<str>,
     /// `None` is settled.
-    units: Vec<Option<Arc<[u8]>>>,
+    units: Vec<Option<Queued>>,
 }
 
 /// Entries by time; those of one instant in the order they came.
@@ -100,6 +114,60 @@ impl MemoryBroker {
     pub fn new(clock: Clock) -> Self {
         MemoryBroker { shared: Arc::new(Shared { store: Mutex::default(), arrived: Notify::new(), clock }) }
     }
+
+    /// Takes the job that has waited longest, in whatever queue, of those that `wanted` (queue, bytes) answers true for: a
+    /// fetch as a test makes it. `owner` is the process that owns it from now on.
+    ///
+    /// # Errors
+    /// [`BrokerError::LeaseLost`] when `owner` is not alive by the clock.
+    pub fn take_first(
+        &self,
+        owner: &Identity,
+        wanted: impl Fn(&str, &[u8]) -> bool,
+    ) -> Result<Option<UnitOfWork>, BrokerError> {
+        let now = self.shared.clock.now();
+        let store = &mut *self.shared.store();
+        let owner = store.owners.get_mut(owner).filter(|owner| owner.lives(now)).ok_or(BrokerError::LeaseLost)?;
+        let oldest_of = |(queue, jobs): (&String, &VecDeque<Queued>)| {
+            let at = jobs.iter().rposition(|job| wanted(queue, &job.payload))?;
+            Some((jobs.get(at)?.arrival, queue.clone(), at))
+        };
+        let Some((_, queue, at)) = store.queues.iter().filter_map(oldest_of).min() else { return Ok(None) };
+        let job = store.queues.get_mut(&queue).and_then(|jobs| jobs.remove(at));
+        store.batches += 1;
+        Ok(owner.hand_out(store.batches, &queue, job.into_iter()).pop())
+    }
+
+    /// All jobs in queues, with their queue, in the order they came.
+    pub fn queued(&self) -> Vec<(String, Vec<u8>)> {
+        let store = self.shared.store();
+        let each = store.queues.iter().flat_map(|(queue, jobs)| jobs.iter().map(move |job| (job.arrival, queue, job)));
+        let mut all: Vec<_> = each.collect();
+        all.sort_by_key(|(arrival, ..)| *arrival);
+        all.into_iter().map(|(_, queue, job)| (queue.clone(), job.payload.to_vec())).collect()
+    }
+
+    /// Removes all jobs whose bytes `unwanted` answers true for, from queues, schedule, retries and the dead; not what
+    /// processes hold. They may then be enqueued again, whatever guards they had. Answers how many.
+    pub fn remove_all(&self, unwanted: impl Fn(&[u8]) -> bool) -> usize {
+        let store = &mut *self.shared.store();
+        let mut removed = Vec::new();
+        let mut stays = |payload: &Arc<[u8]>| {
+            let stays = !unwanted(payload);
+            if !stays {
+                removed.push(Arc::clone(payload));
+            }
+            stays
+        };
+        store.queues.values_mut().for_each(|jobs| jobs.retain(|job| stays(&job.payload)));
+        for set in [JobSet::Scheduled, JobSet::Retry, JobSet::Dead] {
+            store.set_mut(set).entries.retain(|_, payload| stays(payload));
+        }
+        let jids: HashSet<String> =
+            removed.iter().filter_map(|bytes| Some(Payload::parse(bytes).ok()?.jid().to_string())).collect();
+        store.guards.retain(|_, (jid, _)| !jids.contains(jid));
+        removed.len()
+    }
 }
 
 impl Shared {
@@ -108,17 +176,25 @@ impl Shared {
         self.store.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn push(&self, jobs: &[NewJob]) {
+    fn push(&self, jobs: &[NewJob]) -> Vec<Pushed> {
+        let now = self.clock.now();
         let mut store = self.store();
+        let mut outcomes = Vec::with_capacity(jobs.len());
         for job in jobs {
+            if let Some(jid) = job.guard.as_ref().and_then(|guard| store.guarded(guard, now)) {
+                outcomes.push(Pushed::Already { jid });
+                continue;
+            }
             let payload: Arc<[u8]> = job.payload.as_bytes().into();
             match job.at {
                 Some(at) => store.scheduled.add(at, payload),
                 None => store.enqueue(&job.queue, payload),
             }
+            outcomes.push(Pushed::New);
         }
         drop(store);
         self.arrived.notify_waiters();
+        outcomes
     }
 
     fn promote(&self, limit: usize) -> Promotion {
@@ -153,11 +229,28 @@ impl Shared {
 }
 
 impl Store {
-    fn enqueue(&mut self, queue: &str, payload: Arc<[u8]>) {
-        self.queue_mut(queue).push_front(payload);
+    /// The id of the job that a guard stands for, if it is there; it is set if not.
+    fn guarded(&mut self, guard: &Guard, now: Timestamp) -> Option<String> {
+        if let Some((jid, until)) = self.guards.get(&guard.key)
+            && *until > now
+        {
+            return Some(jid.clone());
+        }
+        if self.guards.len() >= self.guards_to_sweep {
+            self.guards.retain(|_, (_, until)| *until > now);
+            self.guards_to_sweep = self.guards.len() * 2 + 64;
+        }
+        self.guards.insert(guard.key.clone(), (guard.jid.clone(), now + guard.ttl));
+        None
     }
 
-    fn queue_mut(&mut self, queue: &str) -> &mut VecDeque<Arc<[u8]>> {
+    fn enqueue(&mut self, queue: &str, payload: Arc<[u8]>) {
+        self.arrivals += 1;
+        let arrival = self.arrivals;
+        self.queue_mut(queue).push_front(Queued { arrival, payload });
+    }
+
+    fn queue_mut(&mut self, queue: &str) -> &mut VecDeque<Queued> {
         // Not `entry`: that would copy the name each time.
         if !self.queues.contains_key(queue) {
             self.queues.insert(queue.to_owned(), VecDeque::new());
@@ -200,11 +293,8 @@ impl fmt::Debug for MemoryBroker {
 }
 
 impl Broker for MemoryBroker {
-    fn push<'a>(&'a self, jobs: &'a [NewJob]) -> BoxFuture<'a, Vec<Result<(), PushError>>> {
-        Box::pin(async move {
-            self.shared.push(jobs);
-            jobs.iter().map(|_| Ok(())).collect()
-        })
+    fn push<'a>(&'a self, jobs: &'a [NewJob]) -> BoxFuture<'a, Vec<Result<Pushed, PushError>>> {
+        Box::pin(async move { self.shared.push(jobs).into_iter().map(Ok).collect() })
     }
 
     fn promote(&self, limit: usize) -> BoxFuture<'_, Result<Promotion, BrokerError>> {
@@ -256,7 +346,7 @@ impl Browse for MemoryBroker {
     ) -> BoxFuture<'a, Result<Vec<Vec<u8>>, BrokerError>> {
         let store = self.shared.store();
         let jobs = store.queues.get(queue).into_iter().flat_map(|jobs| jobs.iter().rev());
-        Box::pin(ready(Ok(jobs.skip(skip).take(take).map(|payload| payload.to_vec()).collect())))
+        Box::pin(ready(Ok(jobs.skip(skip).take(take).map(|job| job.payload.to_vec()).collect())))
     }
 
     fn set_page(&self, set: JobSet, skip: usize, take: usize) -> BoxFuture<'_, Result<Vec<Entry>, BrokerError>> {
@@ -268,6 +358,20 @@ impl Browse for MemoryBroker {
 }
 
 impl Owner {
+    /// Makes a batch of jobs that left their queue.
+    fn hand_out(&mut self, number: u64, queue: &str, jobs: impl Iterator<Item = Queued>) -> Vec<UnitOfWork> {
+        let (batch, queue): (Arc<str>, Arc<str>) = (number.to_string().into(), queue.into());
+        let units: Vec<Option<Queued>> = jobs.map(Some).collect();
+        let handed = units.iter().flatten().enumerate().map(|(index, job)| UnitOfWork {
+            queue: Arc::clone(&queue),
+            payload: Arc::clone(&job.payload),
+            slot: Slot { batch: Arc::clone(&batch), index },
+        });
+        let handed = handed.collect();
+        self.batches.insert(batch, Batch { queue, units });
+        handed
+    }
+
     fn lives(&self, now: Timestamp) -> bool {
         self.lease_until.is_some_and(|until| until > now)
     }
@@ -290,35 +394,28 @@ impl MemoryConsumer {
             let Some(jobs) = store.queues.get_mut(name).filter(|jobs| want > 0 && !jobs.is_empty()) else { continue };
             // The oldest are at the back.
             let oldest = jobs.split_off(jobs.len().saturating_sub(want));
-            let units: Vec<_> = oldest.into_iter().rev().map(Some).collect();
             store.batches += 1;
-            let (batch, queue): (Arc<str>, Arc<str>) = (store.batches.to_string().into(), name.as_str().into());
-            taken.extend(units.iter().flatten().enumerate().map(|(index, payload)| UnitOfWork {
-                queue: Arc::clone(&queue),
-                payload: Arc::clone(payload),
-                slot: Slot { batch: Arc::clone(&batch), index },
-            }));
-            owner.batches.insert(batch, Batch { queue, units });
+            taken.extend(owner.hand_out(store.batches, name, oldest.into_iter().rev()));
         }
         Ok(taken)
     }
 
     /// Takes a job out of this process's hands, if it still is in them.
-    fn release(&self, store: &mut Store, slot: &Slot) -> Option<(Arc<str>, Arc<[u8]>)> {
+    fn release(&self, store: &mut Store, slot: &Slot) -> Option<(Arc<str>, Queued)> {
         let batches = &mut store.owners.get_mut(&self.identity)?.batches;
         let batch = batches.get_mut(&slot.batch)?;
         let queue = Arc::clone(&batch.queue);
-        let payload = batch.units.get_mut(slot.index)?.take()?;
+        let job = batch.units.get_mut(slot.index)?.take()?;
         if batch.units.iter().all(Option::is_none) {
             batches.remove(&slot.batch);
         }
-        Some((queue, payload))
+        Some((queue, job))
     }
 
     fn settle_now(&self, unit: &UnitOfWork, end: &Settlement) -> Settled {
         let now = self.shared.clock.now();
         let mut store = self.shared.store();
-        let Some((_, bytes)) = self.release(&mut store, &unit.slot) else {
+        let Some((_, Queued { payload: bytes, .. })) = self.release(&mut store, &unit.slot) else {
             return Settled::Stale;
         };
         let (processed, failed) = match end {
@@ -345,8 +442,8 @@ impl MemoryConsumer {
         let batches = store.owners.get_mut(&self.identity).map(|owner| &mut owner.batches);
         let units = batches.and_then(|batches| batches.get_mut(&slot.batch)).map(|batch| &mut batch.units);
         match units.and_then(|units| units.get_mut(slot.index)) {
-            Some(Some(bytes)) => {
-                *bytes = payload.as_bytes().into();
+            Some(Some(job)) => {
+                job.payload = payload.as_bytes().into();
                 Settled::Applied { trimmed: 0 }
             }
             _ => Settled::Stale,
@@ -358,8 +455,8 @@ impl MemoryConsumer {
         let mut back = 0;
         // The newest first, so that the oldest ends where the next job is taken.
         for unit in units.iter().rev() {
-            if let Some((queue, payload)) = self.release(&mut store, &unit.slot) {
-                store.queue_mut(&queue).push_back(payload);
+            if let Some((queue, job)) = self.release(&mut store, &unit.slot) {
+                store.queue_mut(&queue).push_back(job);
                 back += 1;
             }
         }
@@ -377,9 +474,9 @@ impl MemoryConsumer {
         for identity in gone {
             let owner = store.owners.remove(&identity).unwrap_or_default();
             for mut batch in owner.batches.into_values() {
-                for bytes in batch.units.iter_mut().flatten() {
-                    if let Some(suspect) = as_suspect(bytes, now) {
-                        *bytes = suspect.into_bytes().into();
+                for job in batch.units.iter_mut().flatten() {
+                    if let Some(suspect) = as_suspect(&job.payload, now) {
+                        job.payload = suspect.into_bytes().into();
                     }
                 }
                 let queue = batch.queue.to_string();
@@ -404,20 +501,8 @@ impl Consumer for MemoryConsumer {
         Box::pin(async move { self.take(queues, want) })
     }
 
-    fn wait<'a>(&'a self, queues: &'a [String], patience: Duration) -> BoxFuture<'a, Result<(), BrokerError>> {
-        Box::pin(async move {
-            // Listening starts before looking, so that a job that arrives in between is heard.
-            let arrived = self.shared.arrived.notified();
-            let any = {
-                let store = self.shared.store();
-                queues.iter().any(|name| store.queues.get(name).is_some_and(|jobs| !jobs.is_empty()))
-            };
-            if !any {
-                // Running out of patience is an answer too.
-                let _ = tokio::time::timeout(patience, arrived).await;
-            }
-            Ok(())
-        })
+    fn waiter(&self) -> Box<dyn Waiter> {
+        Box::new(MemoryWaiter { shared: Arc::clone(&self.shared) })
     }
 
     fn settle<'a>(&'a self, unit: &'a UnitOfWork, end: &'a Settlement) -> BoxFuture<'a, Result<Settled, BrokerError>> {
@@ -438,6 +523,43 @@ impl Consumer for MemoryConsumer {
 
     fn reclaim(&self) -> BoxFuture<'_, Result<Vec<Reclaimed>, BrokerError>> {
         Box::pin(async move { Ok(self.reclaim_now()) })
+    }
+}
+
+/// Says that there may be a job; hands none over.
+struct MemoryWaiter {
+    shared: Arc<Shared>,
+}
+
+impl fmt::Debug for MemoryWaiter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MemoryWaiter")
+    }
+}
+
+impl Waiter for MemoryWaiter {
+    fn wait<'a>(&'a mut self, queues: &'a [String], patience: Duration) -> BoxFuture<'a, Arrival> {
+        Box::pin(async move {
+            // Listening starts before looking, so that a job that arrives in between is heard.
+            let arrived = self.shared.arrived.notified();
+            let any = {
+                let store = self.shared.store();
+                queues.iter().any(|name| store.queues.get(name).is_some_and(|jobs| !jobs.is_empty()))
+            };
+            if !any {
+                // Running out of patience is an answer too.
+                let _ = tokio::time::timeout(patience, arrived).await;
+            }
+            Arrival { units: Vec::new(), look: true }
+        })
+    }
+
+    fn rest(&mut self) -> BoxFuture<'_, Vec<UnitOfWork>> {
+        Box::pin(ready(Vec::new()))
+    }
+
+    fn is_armed(&self) -> bool {
+        false
     }
 }
 

@@ -37,11 +37,30 @@ pub const DEAD_SET_AGE: Duration = Duration::from_secs(15_552_000);
 
 /// A store of jobs.
 pub trait Broker: Browse {
-    /// Stores jobs: each to the head of its queue, or into the schedule. Answers for each of them, in order.
+    /// Stores jobs: each to the head of its queue, or into the schedule. A job with a guard that is still there is not
+    /// stored again. Answers for each of them, in order.
     ///
     /// # Cancel safety
     /// A push that was dropped may or may not have stored its jobs.
-    fn push<'a>(&'a self, jobs: &'a [NewJob]) -> BoxFuture<'a, Vec<Result<(), PushError>>>;
+    fn push<'a>(&'a self, jobs: &'a [NewJob]) -> BoxFuture<'a, Vec<Result<Pushed, PushError>>>;
+
+    /// The same, and then waits until so many replicas have it. A job that fewer acknowledged in time is
+    /// [`PushError::Unknown`] with [`BrokerError::NotReplicated`]. A store without replicas refuses.
+    ///
+    /// # Cancel safety
+    /// As [`push`](Broker::push).
+    fn push_durably<'a>(
+        &'a self,
+        jobs: &'a [NewJob],
+        replicas: Replicas,
+    ) -> BoxFuture<'a, Vec<Result<Pushed, PushError>>> {
+        let _ = replicas;
+        let refused = |_: &NewJob| {
+            let reason = "it has no replicas to wait for; enqueue without `durable`".to_owned();
+            Err(PushError::Rejected(BrokerError::Unsupported { server: self.place(), reason }))
+        };
+        Box::pin(std::future::ready(jobs.iter().map(refused).collect()))
+    }
 
     /// Moves at most `limit` due jobs each from the retries and the schedule to the heads of their queues, with a fresh
     /// `enqueued_at`. What is due and no job goes to the dead set as it is.
@@ -78,14 +97,8 @@ pub trait Consumer: Presence {
     /// The same holds when this is dropped.
     fn fetch<'a>(&'a self, queues: &'a [String], want: usize) -> BoxFuture<'a, Result<Vec<UnitOfWork>, BrokerError>>;
 
-    /// Returns when one of `queues` may have a job, or after `patience`. Takes nothing.
-    ///
-    /// # Errors
-    /// When the store does not answer.
-    ///
-    /// # Cancel safety
-    /// May be dropped at any time.
-    fn wait<'a>(&'a self, queues: &'a [String], patience: Duration) -> BoxFuture<'a, Result<(), BrokerError>>;
+    /// One who waits for jobs without asking again and again: one for each set of processors.
+    fn waiter(&self) -> Box<dyn Waiter>;
 
     /// Ends this process's hold on one job, in one step with the counters.
     ///
@@ -127,6 +140,43 @@ pub trait Consumer: Presence {
     fn reclaim(&self) -> BoxFuture<'_, Result<Vec<Reclaimed>, BrokerError>>;
 }
 
+/// Waits for jobs on behalf of processors that have nothing to do.
+///
+/// A store may hand a job over as soon as it comes, which saves asking for it. What was handed over is owned like what was
+/// [fetched](Consumer::fetch).
+///
+/// Dropping it loses nothing: what the store hands over to one that is gone is back in its queue within one
+/// [`reclaim`](Consumer::reclaim).
+pub trait Waiter: fmt::Debug + Send + Sync {
+    /// Returns when one of `queues` may have a job, or after `patience`.
+    ///
+    /// Jobs may be handed over from then on until a [`rest`](Waiter::rest) has ended, between two calls too; the next
+    /// call answers them. What goes wrong is a reason to fetch, which says it.
+    ///
+    /// # Cancel safety
+    /// May be dropped at any time; no job is lost by it.
+    fn wait<'a>(&'a mut self, queues: &'a [String], patience: Duration) -> BoxFuture<'a, Arrival>;
+
+    /// Asks the store to hand nothing over any more. Returns when something was handed over all the same, or, with no
+    /// job, when nothing can be.
+    ///
+    /// # Cancel safety
+    /// As [`wait`](Waiter::wait).
+    fn rest(&mut self) -> BoxFuture<'_, Vec<UnitOfWork>>;
+
+    /// Whether the store may hand something over.
+    fn is_armed(&self) -> bool;
+}
+
+/// How a [`wait`](Waiter::wait) ended.
+#[derive(Debug, Default)]
+pub struct Arrival {
+    /// Jobs that were handed over.
+    pub units: Vec<UnitOfWork>,
+    /// Whether a fetch may find more.
+    pub look: bool,
+}
+
 /// A job to store.
 #[derive(Clone, Debug)]
 pub struct NewJob {
@@ -136,6 +186,83 @@ pub struct NewJob {
     pub queue: String,
     /// When to run it; `None` is now.
     pub at: Option<Timestamp>,
+    /// What keeps it from being stored twice; `None` stores it whatever is there.
+    pub guard: Option<Guard>,
+}
+
+/// Keeps a job from being stored twice: whoever comes second with the same key, within the time, stores nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Guard {
+    /// What the pushes that mean the same job have in common.
+    pub key: String,
+    /// How long it is remembered, from the push that stored the job.
+    pub ttl: Duration,
+    /// The job's id, which the second is told.
+    pub jid: String,
+}
+
+/// What a push that succeeded did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pushed {
+    /// It stored the job.
+    New,
+    /// Its guard was there: the job was stored before, under this id, and may have run since.
+    Already {
+        /// The id of the job that was stored.
+        jid: String,
+    },
+}
+
+/// How many replicas must have a job before its enqueue is `Ok`, and how long that may take.
+///
+/// # Examples
+/// ```
+/// use kiq::Replicas;
+/// use std::time::Duration;
+///
+/// let two = Replicas::new(2).within(Duration::from_millis(200));
+/// assert_eq!((two.count(), two.patience()), (2, Duration::from_millis(200)));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Replicas {
+    count: u32,
+    patience: Duration,
+}
+
+impl Replicas {
+    /// At least so many, from 1, within a second.
+    pub const fn new(count: u32) -> Self {
+        Replicas { count, patience: Duration::from_secs(1) }
+    }
+
+    /// Within another time: from a millisecond to a minute.
+    #[must_use]
+    pub const fn within(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// How many.
+    pub const fn count(self) -> u32 {
+        self.count
+    }
+
+    /// How long they may take.
+    pub const fn patience(self) -> Duration {
+        self.patience
+    }
+
+    /// What is wrong with it, if anything.
+    pub(crate) fn fault(self) -> Option<&'static str> {
+        match self {
+            Replicas { count: 0, .. } => Some("it asks for no replica; leave `durable` out"),
+            // The server takes 0 for ever.
+            Replicas { patience, .. } if patience < Duration::from_millis(1) || patience > Duration::from_secs(60) => {
+                Some("the time for it must be from a millisecond to a minute")
+            }
+            _ => None,
+        }
+    }
 }
 
 /// A job in this process's hands: the exact bytes that were stored, and where its owner's mark stands.
@@ -239,4 +366,7 @@ pub enum PushError {
     /// The request went out and no answer came: stored, or not.
     #[error(transparent)]
     Unknown(BrokerError),
+    /// Run at once in place of being stored, by a store for tests, and failed: the error's class and message.
+    #[error("run at its enqueue, and failed: {0}")]
+    FailedInline(String),
 }

@@ -114,6 +114,11 @@ impl JobContext {
         }
     }
 
+    /// Whether it is a `J`, by its name. A payload stored under a former name (`aliases`) is not seen as one here.
+    pub fn is<J: Job>(&self) -> bool {
+        self.class() == J::NAME
+    }
+
     /// The job as a value.
     ///
     /// # Errors

@@ -26,12 +26,16 @@ pub struct Jid(Arc<str>);
 impl Jid {
     /// A new id from the system's random source.
     pub fn random() -> Self {
-        let mut text = String::with_capacity(24);
-        for byte in random::bytes::<12>() {
-            text.push(hex(byte >> 4));
-            text.push(hex(byte & 15));
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut text = [b'0'; 24];
+        for (pair, byte) in text.chunks_exact_mut(2).zip(random::bytes::<12>()) {
+            let nibbles = [byte >> 4, byte & 15];
+            for (digit, nibble) in pair.iter_mut().zip(nibbles) {
+                *digit = DIGITS.get(usize::from(nibble)).copied().unwrap_or(b'0');
+            }
         }
-        Jid(text.into())
+        // Hex digits are text.
+        Jid(std::str::from_utf8(&text).unwrap_or_default().into())
     }
 
     /// An id of the caller's own.
@@ -64,10 +68,6 @@ impl Jid {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-}
-
-fn hex(nibble: u8) -> char {
-    char::from_digit(u32::from(nibble), 16).unwrap_or('0')
 }
 
 impl fmt::Display for Jid {

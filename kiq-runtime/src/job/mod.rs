@@ -8,6 +8,7 @@ pub mod chain;
 pub mod context;
 pub mod dead;
 pub mod failure;
+mod fields;
 pub mod jid;
 pub mod json;
 pub mod options;

@@ -3,17 +3,17 @@
 //! One JSON object. Fields are kept in the order they were read, each value as the text it was, so that integers beyond
 //! 64 bits, `1.10`, `1e400` and fields of other programs survive any number of retries.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::de::{DeserializeOwned, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use crate::clock::Timestamp;
 
+use super::fields::{Fields, Place, text_of};
 use super::jid::Jid;
 use super::json;
 use super::options::{MAX_RETRIES, Retry};
@@ -39,45 +39,38 @@ const MILLIS_FROM: f64 = 1e11;
 #[derive(Clone)]
 pub struct Payload {
     fields: Fields,
-    class: Arc<str>,
+    /// Of its name without quotes and escapes.
+    class: Place,
     jid: Jid,
 }
 
 impl Payload {
     /// A new job: `class`, `args` (a JSON array), `queue`, a `jid`, the time it was made, and `retry`.
     pub fn new(class: &str, args: &RawValue, queue: &str, jid: Jid, created_at: Timestamp) -> Self {
-        let mut text = String::with_capacity(class.len() + args.get().len() + queue.len() + 64);
-        let mut list = Vec::with_capacity(10);
-        let mut field = |name: &str, value: &str| {
-            let part = |text: &mut String, part: &str| {
-                let from = text.len();
-                text.push_str(part);
-                Text::Read(from, text.len())
-            };
-            list.push((part(&mut text, name), part(&mut text, value)));
-        };
-        field("class", &json_string(class));
-        field("args", args.get());
-        field("jid", &json_string(jid.as_str()));
-        field("queue", &json_string(queue));
-        field("retry", "true");
-        let fields = Fields { source: text.into(), list };
-        let mut job = Payload { fields, class: class.into(), jid };
-        job.set_time("created_at", created_at);
-        job
+        let mut fields = Fields::with_capacity(class.len() + args.get().len() + queue.len() + 192);
+        fields.add_text("class", class);
+        fields.add("args", args.get());
+        fields.add_text("jid", jid.as_str());
+        fields.add_text("queue", queue);
+        fields.add("retry", "true");
+        fields.add("created_at", &time_text(created_at));
+        let class = fields.text_place("class").unwrap_or(Place::NOWHERE);
+        Payload { fields, class, jid }
     }
 
     /// Whether every reader can read `text`, which is what this payload is written as: the same as parsing it, for a
     /// payload whose fields are JSON already.
     pub(crate) fn check_written(&self, text: &str) -> Result<(), PayloadError> {
-        if let Some(reason) = json::fault(text.as_bytes()) {
-            return Err(PayloadError::NotAnObject { reason: reason.to_owned() });
+        if !json::is_simple(text)
+            && let Err(fault) = json::fields(text, |_, _| ())
+        {
+            return Err(PayloadError::NotAnObject { reason: fault.to_string() });
         }
         if self.fields.get("class").and_then(text_of).is_none() {
             return Err(PayloadError::NoClass { found: self.fields.excerpt("class") });
         }
         if !self.fields.get("args").is_some_and(|args| args.starts_with('[')) {
-            return Err(PayloadError::NoArgs { class: self.class.to_string(), found: self.fields.excerpt("args") });
+            return Err(PayloadError::NoArgs { class: self.class().to_owned(), found: self.fields.excerpt("args") });
         }
         Ok(())
     }
@@ -88,20 +81,21 @@ impl Payload {
     /// When the bytes are no JSON object with a text `class` and an array `args`: it can never run. (Sidekiq loses eight
     /// kinds of these; kiq moves them to the dead set as they are.)
     pub fn parse(bytes: &[u8]) -> Result<Self, PayloadError> {
-        let fields = match Fields::parse(bytes) {
+        Payload::parse_shared(&Arc::from(bytes))
+    }
+
+    /// The same of bytes that others hold, too: they are not copied.
+    pub(crate) fn parse_shared(bytes: &Arc<[u8]>) -> Result<Self, PayloadError> {
+        let mut fields = match Fields::parse(Arc::clone(bytes)) {
             Ok(fields) => fields,
             Err(reason) => return Err(PayloadError::NotAnObject { reason }),
         };
-        if let Some(reason) = json::fault(bytes) {
-            return Err(PayloadError::NotAnObject { reason: reason.to_owned() });
-        }
-        let class: Arc<str> = match fields.get("class").map(text_of) {
-            Some(Some(class)) => class.into(),
-            Some(None) => return Err(PayloadError::NoClass { found: fields.excerpt("class") }),
-            None => return Err(PayloadError::NoClass { found: "nothing".to_owned() }),
+        let Some(class) = fields.text_place("class") else {
+            return Err(PayloadError::NoClass { found: fields.excerpt("class") });
         };
         if !fields.get("args").is_some_and(|args| args.starts_with('[')) {
-            return Err(PayloadError::NoArgs { class: class.to_string(), found: fields.excerpt("args") });
+            let class = fields.text(class).to_owned();
+            return Err(PayloadError::NoArgs { class, found: fields.excerpt("args") });
         }
         let jid = match fields.get("jid").and_then(text_of) {
             Some(jid) if !jid.is_empty() => Jid::found(&jid),
@@ -112,7 +106,7 @@ impl Payload {
 
     /// The name of the job: what the worker looks up.
     pub fn class(&self) -> &str {
-        &self.class
+        self.fields.text(self.class)
     }
 
     /// The id. One without a usable `jid` field has an id derived from its bytes; the field is left as it is.
@@ -218,8 +212,13 @@ impl Payload {
     /// Sets a field. A new one goes to the end; a value that serde cannot write as JSON is left out.
     pub fn set<T: Serialize + ?Sized>(&mut self, field: &str, value: &T) {
         if let Ok(raw) = serde_json::value::to_raw_value(value) {
-            self.fields.set(field, &raw);
+            self.fields.set(field, raw.get());
         }
+    }
+
+    /// The JSON text to store: what `to_string` answers, sooner.
+    pub(crate) fn to_text(&self) -> String {
+        self.fields.to_text()
     }
 
     /// Removes a field.
@@ -232,15 +231,10 @@ impl Payload {
     /// Float seconds unless the payload came with integer milliseconds (Sidekiq 8): the one form that 6.4, 7 and 8 all
     /// read, and never a whole number of seconds, which 8 takes for 1970.
     pub fn set_time(&mut self, field: &str, time: Timestamp) {
-        let text = if self.times_are_millis() {
-            (time.as_micros() / 1000).to_string()
+        if self.times_are_millis() {
+            self.fields.set(field, &(time.as_micros() / 1000).to_string());
         } else {
-            // A whole second gets a microsecond: Lua's cjson would print it without its fraction.
-            let whole = time.as_micros() % 1_000_000 == 0;
-            (if whole { time + Duration::from_micros(1) } else { time }).to_score()
-        };
-        if let Ok(raw) = RawValue::from_string(text) {
-            self.fields.set(field, &raw);
+            self.fields.set(field, &time_text(time));
         }
     }
 
@@ -262,6 +256,12 @@ impl Payload {
     }
 }
 
+/// Float seconds. A whole second gets a microsecond: Lua's cjson would print it without its fraction.
+fn time_text(time: Timestamp) -> String {
+    let whole = time.as_micros() % 1_000_000 == 0;
+    (if whole { time + Duration::from_micros(1) } else { time }).to_score()
+}
+
 impl fmt::Display for Payload {
     /// The JSON text to store.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -272,158 +272,7 @@ impl fmt::Display for Payload {
 impl fmt::Debug for Payload {
     /// Class and jid only: arguments do not belong in logs.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Payload").field("class", &self.class).field("jid", &self.jid).finish_non_exhaustive()
-    }
-}
-
-/// A text as a JSON string.
-fn json_string(text: &str) -> String {
-    let is_plain = |byte: u8| byte >= b' ' && byte != b'"' && byte != b'\\';
-    if text.bytes().all(is_plain) {
-        return ["\"", text, "\""].concat();
-    }
-    // Text is always written.
-    serde_json::to_string(text).unwrap_or_else(|_| "\"\"".to_owned())
-}
-
-/// The text of a JSON string, borrowed when it has no escapes.
-fn text_of(raw: &str) -> Option<Cow<'_, str>> {
-    match raw.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
-        Some(text) if !text.contains('\\') => Some(Cow::Borrowed(text)),
-        _ => serde_json::from_str(raw).ok().map(Cow::Owned),
-    }
-}
-
-/// The fields in order, each value as its text. Of a name that comes twice the last counts, as for Ruby.
-///
-/// What was read stays in one piece, and a field is a place in it: a worker reads a job far more often than it writes one.
-#[derive(Clone)]
-struct Fields {
-    source: Arc<str>,
-    list: Vec<(Text, Text)>,
-}
-
-#[derive(Clone)]
-enum Text {
-    /// From here to there in the source.
-    Read(usize, usize),
-    Written(Box<str>),
-}
-
-impl Fields {
-    fn parse(bytes: &[u8]) -> Result<Self, String> {
-        let text = std::str::from_utf8(bytes).map_err(|error| error.to_string())?;
-        let object: Object<'_> = serde_json::from_str(text).map_err(|error| error.to_string())?;
-        let place = |part: &str| {
-            let from = part.as_ptr().addr() - text.as_ptr().addr();
-            Text::Read(from, from + part.len())
-        };
-        let list = object.0.iter().map(|(name, value)| {
-            let name = match name {
-                Cow::Borrowed(name) => place(name),
-                Cow::Owned(name) => Text::Written(name.as_str().into()),
-            };
-            (name, place(value.get()))
-        });
-        Ok(Fields { source: text.into(), list: list.collect() })
-    }
-
-    fn text<'a>(&'a self, text: &'a Text) -> &'a str {
-        match text {
-            Text::Read(from, to) => self.source.get(*from..*to).unwrap_or_default(),
-            Text::Written(text) => text,
-        }
-    }
-
-    fn get(&self, field: &str) -> Option<&str> {
-        self.list.iter().rev().find(|(name, _)| self.text(name) == field).map(|(_, value)| self.text(value))
-    }
-
-    fn set(&mut self, field: &str, raw: &RawValue) {
-        let value: Box<str> = raw.get().into();
-        let Fields { source, list } = self;
-        let mut found = false;
-        // All of them, so that the last still counts.
-        for (name, old) in list.iter_mut() {
-            let name = match name {
-                Text::Read(from, to) => source.get(*from..*to).unwrap_or_default(),
-                Text::Written(name) => name,
-            };
-            if name == field {
-                *old = Text::Written(value.clone());
-                found = true;
-            }
-        }
-        if !found {
-            list.push((Text::Written(field.into()), Text::Written(value)));
-        }
-    }
-
-    fn remove(&mut self, field: &str) {
-        let list = std::mem::take(&mut self.list);
-        self.list = list.into_iter().filter(|(name, _)| self.text(name) != field).collect();
-    }
-
-    fn excerpt(&self, field: &str) -> String {
-        self.get(field).map_or_else(|| "nothing".to_owned(), |raw| raw.chars().take(40).collect())
-    }
-}
-
-impl fmt::Display for Fields {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("{")?;
-        for (at, (name, value)) in self.list.iter().enumerate() {
-            f.write_str(if at > 0 { "," } else { "" })?;
-            f.write_str(&json_string(self.text(name)))?;
-            f.write_str(":")?;
-            f.write_str(self.text(value))?;
-        }
-        f.write_str("}")
-    }
-}
-
-/// A JSON object taken apart, borrowed from its text.
-struct Object<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Fields;
-        impl<'de> Visitor<'de> for Fields {
-            type Value = Vec<(Cow<'de, str>, &'de RawValue)>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a JSON object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut fields = Vec::with_capacity(16);
-                while let Some((Name(name), value)) = map.next_entry()? {
-                    fields.push((name, value));
-                }
-                Ok(fields)
-            }
-        }
-        deserializer.deserialize_map(Fields).map(Object)
-    }
-}
-
-/// The name of a field, borrowed when it has no escapes. (serde's own `Cow` always copies.)
-struct Name<'a>(Cow<'a, str>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Name<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Word;
-        impl<'de> Visitor<'de> for Word {
-            type Value = Cow<'de, str>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("the name of a field")
-            }
-            fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Self::Value, E> {
-                Ok(Cow::Borrowed(name))
-            }
-            fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
-                Ok(Cow::Owned(name.to_owned()))
-            }
-        }
-        deserializer.deserialize_str(Word).map(Name)
+        f.debug_struct("Payload").field("class", &self.class()).field("jid", &self.jid).finish_non_exhaustive()
     }
 }
 

@@ -27,6 +27,14 @@ impl State {
         Arc::make_mut(&mut self.values).insert(TypeId::of::<T>(), Arc::new(value));
     }
 
+    /// Adds all values of another; those of a type that is here are replaced.
+    pub(crate) fn extend(&mut self, other: &State) {
+        if !other.values.is_empty() {
+            let values = other.values.iter().map(|(key, value)| (*key, Arc::clone(value)));
+            Arc::make_mut(&mut self.values).extend(values);
+        }
+    }
+
     /// The value of that type.
     pub fn get<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
         let value = Arc::clone(self.values.get(&TypeId::of::<T>())?);

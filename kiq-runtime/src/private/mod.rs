@@ -55,6 +55,24 @@ macro_rules! __register {
     };
 }
 
+/// Marks a program as one for tests, by being linked into it.
+#[cfg(feature = "inventory")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __testing_tool {
+    () => {
+        $crate::private::inventory::submit! { $crate::client::ambient::TestingTool }
+    };
+}
+
+/// Without the feature a program is known to be one for tests when the first mode is entered.
+#[cfg(not(feature = "inventory"))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __testing_tool {
+    () => {};
+}
+
 /// What holds where it is written: the compiler looks for the traits of `kiq::defaults!` and `kiq::queues!` there.
 #[doc(hidden)]
 #[macro_export]

@@ -16,6 +16,7 @@ use crate::job::JobContext;
 
 use super::Shared;
 use super::pauses::Pauses;
+use super::suspect::Alone;
 
 /// Jobs in one telling: the script's arguments are bounded by it.
 const MOST: usize = 1000;
@@ -29,6 +30,8 @@ pub(super) struct Success {
     pub(super) unit: UnitOfWork,
     pub(super) job: JobContext,
     pub(super) elapsed: Duration,
+    /// What keeps other suspects waiting, until the store knows of this one's end.
+    pub(super) alone: Option<Alone>,
 }
 
 /// Jobs that succeeded and that the store does not know of yet.
@@ -111,22 +114,34 @@ impl Acks {
     pub(super) async fn run(&self, shared: &Shared) {
         loop {
             let Some(waiting) = self.some().await else { return };
-            let count = waiting.len();
-            let (units, rest): (Vec<UnitOfWork>, Vec<(JobContext, Duration)>) =
-                waiting.into_iter().map(|success| (success.unit, (success.job, success.elapsed))).unzip();
-            let settled = ack_for_sure(shared, &units).await;
-            self.told_so_far.fetch_add(count as u64, Ordering::Release);
-            self.told.send_modify(|told| *told += count as u64);
-            for ((job, elapsed), settled) in rest.into_iter().zip(settled) {
-                if settled == Settled::Stale {
-                    tracing::warn!(
-                        class = job.class(),
-                        jid = %job.jid(),
-                        "done, but this process's lease had run out: the job may run again elsewhere"
-                    );
-                }
-                shared.events.tell(|| Event::Done { job, elapsed });
+            self.tell(shared, waiting).await;
+        }
+    }
+
+    /// Tells of all that wait, at once: for a worker without this duty.
+    pub(super) async fn flush(&self, shared: &Shared) {
+        let waiting = std::mem::take(&mut self.inside().waiting);
+        if !waiting.is_empty() {
+            self.tell(shared, waiting).await;
+        }
+    }
+
+    async fn tell(&self, shared: &Shared, waiting: Vec<Success>) {
+        let count = waiting.len();
+        let (units, rest): (Vec<UnitOfWork>, Vec<_>) =
+            waiting.into_iter().map(|success| (success.unit, (success.job, success.elapsed, success.alone))).unzip();
+        let settled = ack_for_sure(shared, &units).await;
+        self.told_so_far.fetch_add(count as u64, Ordering::Release);
+        self.told.send_modify(|told| *told += count as u64);
+        for ((job, elapsed, _alone), settled) in rest.into_iter().zip(settled) {
+            if settled == Settled::Stale {
+                tracing::warn!(
+                    class = job.class(),
+                    jid = %job.jid(),
+                    "done, but this process's lease had run out: the job may run again elsewhere"
+                );
             }
+            shared.events.tell(|| Event::Done { job, elapsed });
         }
     }
 

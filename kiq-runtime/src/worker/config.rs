@@ -3,14 +3,16 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::app::App;
 use crate::broker::{CapsuleInfo, OrderMode};
-use crate::client::{Client, default_client};
+use crate::client::{Client, EnqueueError, default_client};
 use crate::events::Events;
 use crate::job::options::{DEFAULT_QUEUE, queue_name_fault};
 use crate::job::{MissingState, Perform, Registry, RegistryError, State};
+use crate::middleware::{RunChain, RunMiddleware};
 use crate::retry::Backoff;
 
-use super::Worker;
+use super::{ByHand, Worker};
 
 /// Jobs at once in a capsule that does not say.
 pub const DEFAULT_CONCURRENCY: usize = 10;
@@ -145,6 +147,7 @@ pub struct WorkerBuilder {
     state: State,
     jobs: Jobs,
     tuning: Tuning,
+    around: RunChain,
 }
 
 /// Which jobs to know.
@@ -184,6 +187,7 @@ impl WorkerBuilder {
                 tag: String::new(),
                 max_unacked: DEFAULT_MAX_UNACKED,
             },
+            around: RunChain::default(),
         }
     }
 
@@ -214,6 +218,19 @@ impl WorkerBuilder {
     /// Shared state for parameters `Data<T>`; one value per type.
     pub fn data<T: Send + Sync + 'static>(mut self, value: T) -> Self {
         self.state.insert(value);
+        self
+    }
+
+    /// Takes over what an application adds: its state, and the middleware around runs, inside of any this builder has already.
+    pub fn app(mut self, app: &App) -> Self {
+        self.state.extend(&app.state);
+        self.around.extend(&app.around_runs);
+        self
+    }
+
+    /// Wraps every run of this worker; the first added is the outermost. An [`App`] is the place for what tests shall have, too.
+    pub fn middleware<M: RunMiddleware>(mut self, middleware: M) -> Self {
+        self.around.wrap(middleware, false);
         self
     }
 
@@ -286,9 +303,28 @@ impl WorkerBuilder {
     /// # Errors
     /// [`BuildError`] names the value, the rule and the remedy.
     pub fn build(self) -> Result<Worker, BuildError> {
+        let worker = self.assemble()?;
+        for job in worker.registry.iter() {
+            (job.check)(&worker.state).map_err(|missing| BuildError::MissingState { job: job.name, missing })?;
+        }
+        Ok(worker)
+    }
+
+    /// A worker that a test drives, see [`ByHand`]. It may lack state that no job asks for that is run with it.
+    ///
+    /// # Errors
+    /// As [`build`](WorkerBuilder::build).
+    pub fn by_hand(self) -> Result<ByHand, BuildError> {
+        self.assemble().map(ByHand::of)
+    }
+
+    fn assemble(self) -> Result<Worker, BuildError> {
         let client = match self.client {
             Some(client) => client,
-            None => default_client().map_err(|_| BuildError::NoClient)?,
+            None => default_client().map_err(|error| match error {
+                EnqueueError::NoTestMode => BuildError::NoTestMode,
+                _ => BuildError::NoClient,
+            })?,
         };
         if let Some(fault) = self.jobs.fault {
             return Err(fault.into());
@@ -297,9 +333,6 @@ impl WorkerBuilder {
         registry.add_all(&self.jobs.by_hand)?;
         if registry.is_empty() {
             return Err(BuildError::NoJobs);
-        }
-        for job in registry.iter() {
-            (job.check)(&self.state).map_err(|missing| BuildError::MissingState { job: job.name, missing })?;
         }
         let minimum = Duration::from_millis(30);
         if self.tuning.lease < minimum {
@@ -320,6 +353,7 @@ impl WorkerBuilder {
             state: self.state,
             capsules: capsules.into_iter().map(Capsule::info).collect(),
             tuning: self.tuning,
+            around: self.around,
             events: Events::default(),
             controls: super::Controls::new(),
         })
@@ -343,6 +377,12 @@ pub enum BuildError {
     /// There is nowhere to take jobs from.
     #[error("this worker has no client; give it one with `.client(client)`, or call `kiq::init(client)` first")]
     NoClient,
+    /// A test builds a worker and has not said where its jobs are.
+    #[error(
+        "this is a test, and it has not said where its jobs are; give the worker a client with `.client(client)`, or begin the \
+         test with `let kiq = kiq_testing::fake();`"
+    )]
+    NoTestMode,
     /// There are no jobs to perform.
     #[error(
         "no job is linked into this program, so the worker could do nothing; if your jobs are in another crate, name it in \

@@ -47,10 +47,10 @@ impl Inside {
         Some(unit)
     }
 
-    /// How many jobs to fetch; 0 while there is still enough. With a stock, a third of it must be gone: many small fetches
-    /// cost more than one large one.
+    /// How many jobs to fetch; 0 while there is still enough. With a stock, half of it must be gone: many small fetches cost
+    /// more than one large one, and the other half outlasts the round trip (`prefetch.rs`).
     fn demand(&self) -> usize {
-        let is_short = self.idle > self.waiting || self.waiting * 3 < self.stock * 2;
+        let is_short = self.idle > self.waiting || self.waiting * 2 < self.stock;
         if is_short { (self.idle + self.stock).saturating_sub(self.waiting) } else { 0 }
     }
 }
@@ -106,8 +106,7 @@ impl Desk {
             let mut inside = self.inside();
             let unit = inside.take()?;
             // Told once, when the stock falls below the mark, and not for every job after it.
-            let mark = inside.stock * 2;
-            (unit, inside.waiting * 3 < mark && (inside.waiting + 1) * 3 >= mark)
+            (unit, inside.waiting * 2 < inside.stock && (inside.waiting + 1) * 2 >= inside.stock)
         };
         if is_short {
             self.needed.notify_one();
@@ -120,6 +119,12 @@ impl Desk {
         let mut inside = self.inside();
         inside.stock = stock;
         inside.demand()
+    }
+
+    /// How many more jobs can be left here until that is so.
+    pub(super) fn room(&self, stock: usize) -> usize {
+        let inside = self.inside();
+        (inside.idle + stock).saturating_sub(inside.waiting)
     }
 
     /// Returns when the demand may have changed.
@@ -224,17 +229,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nothing_is_fetched_before_a_third_of_the_stock_is_gone() {
+    async fn nothing_is_fetched_before_half_of_the_stock_is_gone() {
         let desk = desk(OrderMode::Strict);
         assert_eq!(desk.demand(0), 0);
         assert_eq!(desk.demand(9), 9);
         desk.put((0..9).map(|_| unit("low")).collect());
-        for left in [8, 7, 6] {
+        for left in [8, 7, 6, 5] {
             assert_eq!(desk.demand(9), 0, "{left}");
             desk.next().await;
         }
         desk.next().await;
-        assert_eq!(desk.demand(9), 4);
+        assert_eq!(desk.demand(9), 5);
         assert_eq!(desk.demand(0), 0);
     }
 }

@@ -2,10 +2,11 @@
 //!
 //! Not its affair: what a job is, what becomes of it, and how far ahead (`prefetch.rs`).
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::broker::UnitOfWork;
+use crate::broker::{UnitOfWork, Waiter};
 use crate::error::BrokerError;
 use crate::events::Event;
 use crate::random;
@@ -15,8 +16,11 @@ use super::order::QueueOrder;
 use super::prefetch::Prefetch;
 use super::{LONGEST_PAUSE, Phase, Shared};
 
-/// How long to wait for a job before asking again, in case a wake-up was lost.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long to wait for a job before asking again. A job makes itself heard; this is for what nobody thought of.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long the store may take to end a wait, when the worker turns quiet.
+const LAST_REST: Duration = Duration::from_secs(1);
 
 /// The first pause after the store did not answer.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -30,22 +34,25 @@ pub(super) struct Fetcher {
     desk: Arc<Desk>,
     order: QueueOrder,
     prefetch: Prefetch,
+    waiter: Box<dyn Waiter>,
+    /// The next fetch is only a look beside the wait for jobs, which goes on.
+    is_waiting: bool,
     /// `None` while the store answers.
     outage: Option<Duration>,
 }
 
 impl Fetcher {
     pub(super) fn new(shared: Arc<Shared>, desk: Arc<Desk>, order: QueueOrder, concurrency: usize) -> Self {
-        Fetcher { shared, desk, order, prefetch: Prefetch::new(concurrency), outage: None }
+        let waiter = shared.consumer.waiter();
+        Fetcher { shared, desk, order, prefetch: Prefetch::new(concurrency), waiter, is_waiting: false, outage: None }
     }
 
     /// Until the worker is quiet. What is at hand then goes back to its queues.
     pub(super) async fn run(mut self) {
         self.first_beat().await;
         while let Some(wanted) = self.wanted().await {
-            // Not in a select: what a fetch takes must arrive.
             let started = Instant::now();
-            match self.shared.consumer.fetch(&self.order.next(random::below), wanted).await {
+            match self.fetch(wanted).await {
                 Ok(units) => {
                     let bytes = units.iter().map(|unit| unit.payload.len()).sum();
                     self.prefetch.note_fetch(started.elapsed(), units.len(), bytes);
@@ -53,13 +60,71 @@ impl Fetcher {
                     if units.is_empty() {
                         self.wait_for_jobs().await;
                     } else {
+                        self.is_waiting = false;
                         self.desk.put(units);
                     }
                 }
-                Err(error) => self.sit_out(error).await,
+                Err(error) => {
+                    if matches!(error, BrokerError::LeaseLost) {
+                        self.shared.beat_soon.notify_one();
+                        // Others have taken these over, or may at any moment; what is still ours goes back.
+                        self.give_back(self.desk.clear()).await;
+                    }
+                    self.sit_out(error).await;
+                }
             }
         }
+        self.end_waiting().await;
         self.give_back(self.desk.clear()).await;
+    }
+
+    /// Fetches. Jobs that the store still hands over meanwhile are taken, too, so that none waits for the end of a backlog.
+    async fn fetch(&mut self, wanted: usize) -> Result<Vec<UnitOfWork>, BrokerError> {
+        let consumer = Arc::clone(&self.shared.consumer);
+        let order = self.order.next(random::below);
+        // Never dropped: what a fetch takes must arrive.
+        let mut fetch = pin!(consumer.fetch(&order, wanted));
+        loop {
+            let (is_waiting, waiter, names) = (self.is_waiting, &mut self.waiter, self.order.names());
+            let is_armed = waiter.is_armed();
+            let handed_over = async {
+                match is_waiting {
+                    true => waiter.wait(names, PATIENCE).await.units,
+                    false => waiter.rest().await,
+                }
+            };
+            let units = tokio::select! {
+                biased;
+                fetched = &mut fetch => return fetched,
+                units = handed_over, if is_armed => units,
+            };
+            self.receive(units).await;
+        }
+    }
+
+    /// Takes what was handed over as far as there is room, and gives back the rest at once: another process may be idle.
+    async fn receive(&self, mut units: Vec<UnitOfWork>) {
+        let room = self.desk.room(self.prefetch.stock());
+        if units.len() > room {
+            let names = self.order.names();
+            units.sort_by_key(|unit| names.iter().position(|name| **name == *unit.queue));
+            let rest = units.split_off(room);
+            self.give_back(rest).await;
+        }
+        self.desk.put(units);
+    }
+
+    /// Nothing shall be handed over any more. What the store does not end in time is lost on purpose, and comes back.
+    async fn end_waiting(&mut self) {
+        let (shared, waiter) = (Arc::clone(&self.shared), &mut self.waiter);
+        let rest = async {
+            while waiter.is_armed() {
+                give_back(&shared, &self.desk, waiter.rest().await).await;
+            }
+        };
+        if tokio::time::timeout(LAST_REST, rest).await.is_err() {
+            tracing::debug!("the store still waits for jobs on behalf of this process; what comes will be put back");
+        }
     }
 
     /// Nothing may be fetched before the store knows this process.
@@ -87,38 +152,32 @@ impl Fetcher {
                         self.give_back(self.desk.clear()).await;
                     }
                 }
+                units = self.waiter.rest(), if self.waiter.is_armed() => self.receive(units).await,
                 () = self.shared.controls.reached(Phase::Quiet) => return None,
             }
         }
         None
     }
 
-    /// Puts jobs back that nobody has begun. What cannot be put back is performed here after all.
     async fn give_back(&self, units: Vec<UnitOfWork>) {
-        if units.is_empty() {
-            return;
-        }
-        match self.shared.consumer.give_back(&units).await {
-            Ok(jobs) => {
-                tracing::debug!(jobs, "given back unbegun: no processor is free for them");
-                self.shared.events.tell(|| Event::GivenBack { jobs });
-            }
-            Err(error) => {
-                tracing::debug!(%error, "jobs cannot be given back; they are performed here");
-                self.desk.put(units);
-            }
-        }
+        give_back(&self.shared, &self.desk, units).await;
     }
 
+    /// Until a fetch may find jobs, or nobody needs more. What is handed over meanwhile goes to the processors.
     async fn wait_for_jobs(&mut self) {
-        let (waiting, _) = self.desk.level();
-        let patience = if waiting > 0 { STUCK } else { PATIENCE };
-        let waited = tokio::select! {
-            waited = self.shared.consumer.wait(self.order.names(), patience) => waited,
-            () = self.shared.controls.reached(Phase::Quiet) => return,
-        };
-        if let Err(error) = waited {
-            self.sit_out(error).await;
+        loop {
+            let (waiting, taken) = self.desk.level();
+            let patience = if waiting > 0 { STUCK } else { PATIENCE };
+            let arrival = tokio::select! {
+                arrival = self.waiter.wait(self.order.names(), patience) => arrival,
+                () = self.shared.controls.reached(Phase::Quiet) => return,
+            };
+            self.is_waiting = arrival.units.is_empty();
+            self.receive(arrival.units).await;
+            self.prefetch.note_taken(Instant::now(), taken);
+            if arrival.look || self.desk.room(self.prefetch.stock()) == 0 {
+                return;
+            }
         }
     }
 
@@ -142,6 +201,23 @@ impl Fetcher {
             // A lost lease is over with the next heartbeat.
             _ = beats.changed(), if matches!(error, BrokerError::LeaseLost) => {}
             () = self.shared.controls.reached(Phase::Quiet) => {}
+        }
+    }
+}
+
+/// Puts jobs back that nobody has begun. What cannot be put back is performed here after all.
+async fn give_back(shared: &Shared, desk: &Desk, units: Vec<UnitOfWork>) {
+    if units.is_empty() {
+        return;
+    }
+    match shared.consumer.give_back(&units).await {
+        Ok(jobs) => {
+            tracing::debug!(jobs, "given back unbegun: no processor is free for them");
+            shared.events.tell(|| Event::GivenBack { jobs });
+        }
+        Err(error) => {
+            tracing::debug!(%error, "jobs cannot be given back; they are performed here");
+            desk.put(units);
         }
     }
 }

@@ -47,7 +47,7 @@ pub(super) fn start_duties(shared: &Arc<Shared>) -> std::io::Result<Duties> {
         runtime.block_on(async {
             let mut was_well = true;
             tokio::join!(
-                ticker::tick(stopped.clone(), async || beat(&shared, &mut was_well).await),
+                ticker::tick_or(stopped.clone(), &shared.beat_soon, async || beat(&shared, &mut was_well).await),
                 ticker::tick(stopped.clone(), async || reclaimer::reclaim(&shared).await),
                 poll_while_running(&shared, stopped.clone()),
                 dump_when_asked(&shared, stopped.clone()),
@@ -69,15 +69,7 @@ async fn poll_while_running(shared: &Shared, stopped: watch::Receiver<bool>) {
 /// One heartbeat, and how long until the next.
 async fn beat(shared: &Shared, was_well: &mut bool) -> Duration {
     let every = shared.tuning.lease / 3;
-    let beat = Beat {
-        info: Arc::clone(&shared.info),
-        work: shared.work.list(),
-        quiet: !shared.controls.is_running(),
-        lease: shared.tuning.lease,
-        rss_kib: resident_memory_kib(),
-        at: shared.clock.now(),
-    };
-    match shared.consumer.beat(&beat).await {
+    match shared.consumer.beat(&words(shared)).await {
         Ok(signal) => {
             shared.beats.send_modify(|count| *count += 1);
             *was_well = true;
@@ -97,6 +89,18 @@ async fn beat(shared: &Shared, was_well: &mut bool) -> Duration {
             // There is still most of the lease left: use it.
             every / 4
         }
+    }
+}
+
+/// What a heartbeat says now.
+pub(super) fn words(shared: &Shared) -> Beat {
+    Beat {
+        info: Arc::clone(&shared.info),
+        work: shared.work.list(),
+        quiet: !shared.controls.is_running(),
+        lease: shared.tuning.lease,
+        rss_kib: resident_memory_kib(),
+        at: shared.clock.now(),
     }
 }
 

@@ -4,6 +4,7 @@
 //! background duties on a thread of their own (heartbeat, reclaimer, poller), and one capsule after the other with its
 //! fetcher and processors. It ends in the opposite order; `shutdown.rs` has the details.
 
+pub mod by_hand;
 pub mod config;
 
 mod acks;
@@ -31,16 +32,18 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::broker::{Broker, CapsuleInfo, Consumer, Identity, ProcessInfo, Signal};
 use crate::client::Client;
-use crate::clock::Clock;
+use crate::clock::{Clock, instant};
 use crate::error::BrokerError;
 use crate::events::{Event, EventStream, Events};
 use crate::job::{Registry, State};
+use crate::middleware::RunChain;
 
+pub use by_hand::ByHand;
 pub use config::{BuildError, Capsule, QueueSpec, WorkerBuilder};
 
 use acks::Acks;
@@ -83,6 +86,7 @@ pub struct Worker {
     state: State,
     capsules: Vec<CapsuleInfo>,
     tuning: Tuning,
+    around: RunChain,
     events: Events,
     controls: Controls,
 }
@@ -95,15 +99,19 @@ struct Shared {
     registry: Registry,
     state: State,
     tuning: Tuning,
+    /// What is wrapped around runs.
+    around: RunChain,
     events: Events,
     controls: Controls,
     work: WorkTable,
     acks: Acks,
     /// One suspect at a time: see `suspect.rs`.
-    suspects: Semaphore,
+    suspects: Arc<Semaphore>,
     info: Arc<ProcessInfo>,
     /// Counts the heartbeats that the store confirmed.
     beats: watch::Sender<u64>,
+    /// Asks for a heartbeat before its time.
+    beat_soon: Notify,
 }
 
 /// How far a worker is on its way out.
@@ -255,6 +263,23 @@ impl Worker {
         }
         let identity = Identity::of_this_process();
         self.announce(&identity, &broker.place());
+        let capsules = self.capsules.clone();
+        let shared = self.share(identity, embedded);
+        let duties = heartbeat::start_duties(&shared).map_err(WorkerError::Thread)?;
+        let mut acks = JoinSet::new();
+        acks.spawn({
+            let shared = Arc::clone(&shared);
+            async move { shared.acks.run(&shared).await }
+        });
+        let capsules: Vec<_> = capsules.iter().map(|capsule| capsule::Running::start(&shared, capsule)).collect();
+        shared.events.tell(|| Event::Ready);
+        shutdown::when_told(&shared, capsules, acks, duties).await;
+        Ok(())
+    }
+
+    /// Everything the parts of a running worker share.
+    fn share(self, identity: Identity, embedded: bool) -> Arc<Shared> {
+        let broker = Arc::clone(self.client.broker());
         let info = ProcessInfo {
             started_at: self.clock.now(),
             tag: self.tuning.tag.clone(),
@@ -262,37 +287,29 @@ impl Worker {
             embedded,
         };
         let max_unacked = self.tuning.max_unacked;
-        let shared = Arc::new(Shared {
+        Arc::new(Shared {
             consumer: broker.attach(identity),
             broker,
             clock: self.clock,
             registry: self.registry,
             state: self.state,
             tuning: self.tuning,
+            around: self.around,
             events: self.events,
             controls: self.controls,
             work: WorkTable::default(),
             acks: Acks::new(max_unacked),
-            suspects: Semaphore::new(1),
+            suspects: Arc::new(Semaphore::new(1)),
             info: Arc::new(info),
             beats: watch::channel(0).0,
-        });
-        let duties = heartbeat::start_duties(&shared).map_err(WorkerError::Thread)?;
-        let mut acks = JoinSet::new();
-        acks.spawn({
-            let shared = Arc::clone(&shared);
-            async move { shared.acks.run(&shared).await }
-        });
-        let capsules: Vec<_> = self.capsules.iter().map(|capsule| capsule::Running::start(&shared, capsule)).collect();
-        shared.events.tell(|| Event::Ready);
-        shutdown::when_told(&shared, capsules, acks, duties).await;
-        Ok(())
+            beat_soon: Notify::new(),
+        })
     }
 
     /// Waits until the store is there. `None`: told to stop before it was.
     async fn reach(&self, broker: &dyn Broker) -> Result<Option<Vec<String>>, WorkerError> {
         let mut pause = Duration::from_millis(250);
-        let started = std::time::Instant::now();
+        let started = instant();
         loop {
             let error = match broker.check().await {
                 Ok(advice) => return Ok(Some(advice)),

@@ -4,16 +4,17 @@ use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tracing::Instrument as _;
 
 use crate::broker::UnitOfWork;
+use crate::clock::instant;
 use crate::events::Event;
 use crate::job::{BoxFuture, Failure, JobContext, JobResult, Payload, PayloadError, RetryIn};
 
 use super::Shared;
-use super::suspect::{self, Verdict};
+use super::suspect::{self, Alone, Verdict};
 
 /// How a run ended.
 pub(super) enum Ended {
@@ -24,16 +25,22 @@ pub(super) enum Ended {
     /// It was not run: another process has it by now.
     TakenOver,
     /// It ran, or could not be begun.
-    Ran { job: JobContext, result: JobResult, elapsed: Duration, span: tracing::Span },
+    Ran {
+        job: JobContext,
+        result: JobResult,
+        elapsed: Duration,
+        span: tracing::Span,
+        /// To be held until the store knows of the end.
+        alone: Option<Alone>,
+    },
 }
 
 pub(super) async fn perform(shared: &Shared, unit: &UnitOfWork) -> Ended {
-    let payload = match Payload::parse(&unit.payload) {
+    let payload = match Payload::parse_shared(&unit.payload) {
         Ok(payload) => payload,
         Err(error) => return Ended::NotAJob(error),
     };
-    // Held until the run has ended.
-    let _alone = match suspect::admit(shared, unit, &payload).await {
+    let alone = match suspect::admit(shared, unit, &payload).await {
         Verdict::Innocent => None,
         Verdict::Suspect(permit) => Some(permit),
         Verdict::Poison => return Ended::Poison(payload),
@@ -52,13 +59,13 @@ pub(super) async fn perform(shared: &Shared, unit: &UnitOfWork) -> Ended {
         elapsed = tracing::field::Empty,
     );
     shared.events.tell(|| Event::Started { job: job.clone() });
-    let started = Instant::now();
+    let started = instant();
     let result = match def {
         _ if job.payload().is_encrypted() => Err(encrypted()),
         Some(def) => {
             let run = async {
                 tracing::debug!("start");
-                within(timeout, guarded(|| (def.run)(job.clone()))).await
+                within(timeout, guarded(|| shared.around.run(job.clone(), def.run))).await
             };
             run.instrument(span.clone()).await
         }
@@ -67,7 +74,7 @@ pub(super) async fn perform(shared: &Shared, unit: &UnitOfWork) -> Ended {
     let elapsed = started.elapsed();
     // Seconds with three decimals, as Sidekiq logs them.
     span.record("elapsed", elapsed.as_secs_f64().mul_add(1e3, 0.5).floor() / 1e3);
-    Ended::Ran { job, result, elapsed, span }
+    Ended::Ran { job, result, elapsed, span, alone }
 }
 
 /// Sidekiq Enterprise encrypts the last argument of such a job. Waiting does not help: it goes to the dead, where it can be

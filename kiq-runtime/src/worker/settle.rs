@@ -40,11 +40,11 @@ pub(super) async fn settle(shared: &Shared, unit: UnitOfWork, ended: Ended) -> O
         Ended::TakenOver => {
             tracing::warn!(queue = &*unit.queue, "this process's lease had run out: the job runs elsewhere");
         }
-        Ended::Ran { job, result: Ok(()), elapsed, span, .. } => {
+        Ended::Ran { job, result: Ok(()), elapsed, span, alone } => {
             span.in_scope(|| tracing::debug!("done"));
-            return Some(shared.acks.add(Success { unit, job, elapsed }));
+            return Some(shared.acks.add(Success { unit, job, elapsed, alone }));
         }
-        Ended::Ran { job, result: Err(failure), elapsed, span } => {
+        Ended::Ran { job, result: Err(failure), elapsed, span, alone: _alone } => {
             let def = shared.registry.get(job.class());
             let failure = Arc::new(asked(&job, def, failure));
             let end = settle_failure(shared, &unit, &job, def, &failure);

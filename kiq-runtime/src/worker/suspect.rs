@@ -2,7 +2,9 @@
 //!
 //! The rule is in [`recovered`](crate::job::recovered). Ordinary jobs pay one look at their fields for it.
 
-use tokio::sync::SemaphorePermit;
+use std::sync::Arc;
+
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::broker::{Settled, Settlement, UnitOfWork};
 use crate::clock::Timestamp;
@@ -16,12 +18,16 @@ use super::pauses::Pauses;
 /// What is said of a job that is not run any more.
 pub(super) const REASON: &str = "poison: its process died 3 times while it ran";
 
+/// While it is held no other suspect runs. It is held until the store knows how the run ended: until then the death that was
+/// written down would count, if the next suspect kills the process.
+pub(super) type Alone = OwnedSemaphorePermit;
+
 /// How to go on with a job.
-pub(super) enum Verdict<'a> {
+pub(super) enum Verdict {
     /// It never came back from a process that died.
     Innocent,
-    /// It did, and may run now, with no other suspect beside it while the permit is held.
-    Suspect(SemaphorePermit<'a>),
+    /// It did, and may run now.
+    Suspect(Alone),
     /// It is not run again.
     Poison,
     /// It is not this process's any more.
@@ -29,14 +35,14 @@ pub(super) enum Verdict<'a> {
 }
 
 /// Asked before a job runs. A suspect waits its turn, and the death it may cause is written down.
-pub(super) async fn admit<'a>(shared: &'a Shared, unit: &UnitOfWork, payload: &Payload) -> Verdict<'a> {
+pub(super) async fn admit(shared: &Shared, unit: &UnitOfWork, payload: &Payload) -> Verdict {
     match payload.deaths() {
         None => return Verdict::Innocent,
         Some(deaths) if deaths >= POISON_DEATHS => return Verdict::Poison,
         Some(_) => {}
     }
     // Never closed, so this cannot fail.
-    let Ok(permit) = shared.suspects.acquire().await else { return Verdict::TakenOver };
+    let Ok(permit) = Arc::clone(&shared.suspects).acquire_owned().await else { return Verdict::TakenOver };
     let mut marked = payload.clone();
     marked.add_death(shared.clock.now());
     let marked = marked.to_string();

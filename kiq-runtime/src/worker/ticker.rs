@@ -2,15 +2,22 @@
 
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 /// Runs `step` again and again until `stop` turns true or its sender is gone. A step that has begun is finished.
-pub(super) async fn tick(mut stop: watch::Receiver<bool>, mut step: impl AsyncFnMut() -> Duration) {
+pub(super) async fn tick(stop: watch::Receiver<bool>, step: impl AsyncFnMut() -> Duration) {
+    tick_or(stop, &Notify::new(), step).await;
+}
+
+/// The same, with a step out of turn whenever `soon` is told.
+pub(super) async fn tick_or(mut stop: watch::Receiver<bool>, soon: &Notify, mut step: impl AsyncFnMut() -> Duration) {
     while !*stop.borrow() {
         let pause = step().await;
-        // An error is a sender that is gone: nobody will ever say stop, so stop.
-        if let Ok(Ok(_) | Err(_)) = tokio::time::timeout(pause, stop.wait_for(|stop| *stop)).await {
-            return;
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = soon.notified() => {}
+            // An error is a sender that is gone: nobody will ever say stop, so stop.
+            _ = stop.wait_for(|stop| *stop) => return,
         }
     }
 }
@@ -32,5 +39,24 @@ mod tests {
         .await;
 
         assert_eq!(steps, 1);
+    }
+
+    #[tokio::test]
+    async fn a_step_out_of_turn_is_made_at_once() {
+        let (stop, stopped) = watch::channel(false);
+        let soon = Notify::new();
+        let mut steps = 0;
+
+        tick_or(stopped, &soon, async || {
+            steps += 1;
+            match steps {
+                1 => soon.notify_one(),
+                _ => drop(stop.send(true)),
+            }
+            Duration::from_secs(3600)
+        })
+        .await;
+
+        assert_eq!(steps, 2);
     }
 }

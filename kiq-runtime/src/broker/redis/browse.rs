@@ -7,7 +7,7 @@ use crate::error::BrokerError;
 use crate::job::BoxFuture;
 
 use super::link::LinkError;
-use super::{RedisBroker, keys, reply, text};
+use super::{RedisBroker, keys, reply, scripts, text};
 
 impl RedisBroker {
     async fn queue_sizes(&self) -> Result<Vec<QueueSize>, LinkError> {
@@ -26,99 +26,35 @@ impl RedisBroker {
         Ok(names.into_iter().zip(sizes).map(|(name, size)| QueueSize { name, size: reply::count(&size) }).collect())
     }
 
-    /// All totals of one instant, so that a job which moves meanwhile is counted once: a program that stops when nothing is
-    /// left must not miss one on its way from the retries to a queue.
-    ///
-    /// Which keys to count is itself in Redis, so they are looked up first, and again in the transaction; if a queue or a
-    /// process came in between, the count is repeated.
+    /// All totals of one instant.
     async fn totals(&self) -> Result<Stats, LinkError> {
-        let mut known = Census::default();
-        loop {
-            let (census, stats) = self.count(&known).await?;
-            if census.is_covered_by(&known) {
-                return Ok(stats);
-            }
-            known = census;
-        }
-    }
-
-    async fn count(&self, known: &Census) -> Result<(Census, Stats), LinkError> {
-        let mut questions = Pipeline::new();
-        questions.atomic();
-        for names in Census::KEYS {
-            questions.cmd("SMEMBERS").arg(names);
-        }
-        for counter in [keys::PROCESSED, keys::FAILED] {
-            questions.cmd("GET").arg(counter);
-        }
-        for set in [keys::SCHEDULE, keys::RETRY, keys::DEAD] {
-            questions.cmd("ZCARD").arg(set);
-        }
-        for queue in &known.queues {
-            questions.cmd("LLEN").arg(keys::queue(queue));
-        }
-        // Sidekiq's readers remove the names of processes that have no record, but only now and then.
-        for process in &known.processes {
-            questions.cmd("HEXISTS").arg(keys::process(process)).arg("info");
-        }
-        for owner in &known.owners {
-            questions.cmd("HGETALL").arg(keys::index(owner));
-        }
-        let answers = match self.link.transact(&questions).await {
-            // A full server refuses every transaction, even one that only reads. Then the same without one: a job that
-            // moves meanwhile may be missed or counted twice.
-            Err(LinkError { error: BrokerError::Refused { code, .. }, .. }) if code == "EXECABORT" => {
-                let mut plain = Pipeline::with_capacity(questions.len());
-                for question in questions.cmd_iter() {
-                    plain.add_command(question.clone());
-                }
-                self.link.send(&plain).await?
-            }
-            answers => answers?,
-        };
-        let [queues, processes, owners, processed, failed, scheduled, retries, dead, counts @ ..] = answers.as_slice()
-        else {
+        let script_keys = [
+            keys::QUEUES,
+            keys::PROCESSES,
+            keys::OWNERS,
+            keys::SCHEDULE,
+            keys::RETRY,
+            keys::DEAD,
+            keys::PROCESSED,
+            keys::FAILED,
+        ];
+        let call = scripts::census(&script_keys.map(str::to_owned)).arg(keys::QUEUE).arg(keys::INDEX).arg(keys::BATCH);
+        let answer = call.send(&self.link, &[]).await?.pop().ok_or_else(|| self.link.surprised())?;
+        let answer = self.link.checked(answer)?;
+        let [processed, failed, enqueued, in_flight, scheduled, retries, dead, processes] = reply::list(&answer) else {
             return Err(self.link.surprised());
         };
-        let census = Census { queues: names(queues), processes: names(processes), owners: names(owners) };
-        let (lengths, counts) = counts.split_at_checked(known.queues.len()).unwrap_or_default();
-        let (records, indexes) = counts.split_at_checked(known.processes.len()).unwrap_or_default();
-        let left = indexes
-            .iter()
-            .flat_map(reply::pairs)
-            .filter(|(field, _)| reply::bytes(field).is_some_and(|name| name.ends_with(keys::LEFT.as_bytes())));
         let total = |counter| reply::int(counter).and_then(|count| u64::try_from(count).ok()).unwrap_or(0);
-        let stats = Stats {
+        Ok(Stats {
             processed: total(processed),
             failed: total(failed),
-            enqueued: lengths.iter().map(reply::count).sum(),
-            in_flight: left.map(|(_, count)| reply::count(count)).sum(),
+            enqueued: reply::count(enqueued),
+            in_flight: reply::count(in_flight),
             scheduled: reply::count(scheduled),
             retries: reply::count(retries),
             dead: reply::count(dead),
-            processes: records.iter().map(reply::count).sum(),
-        };
-        Ok((census, stats))
-    }
-}
-
-/// The names whose keys a count has to look at.
-#[derive(Debug, Default)]
-struct Census {
-    queues: Vec<String>,
-    processes: Vec<String>,
-    owners: Vec<String>,
-}
-
-impl Census {
-    const KEYS: [&str; 3] = [keys::QUEUES, keys::PROCESSES, keys::OWNERS];
-
-    /// Whether `known` has all of these names; it may have more, which count as nothing.
-    fn is_covered_by(&self, known: &Census) -> bool {
-        let covers = |known: &[String], names: &[String]| names.iter().all(|name| known.binary_search(name).is_ok());
-        covers(&known.queues, &self.queues)
-            && covers(&known.processes, &self.processes)
-            && covers(&known.owners, &self.owners)
+            processes: reply::count(processes),
+        })
     }
 }
 

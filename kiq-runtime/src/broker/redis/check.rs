@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::error::BrokerError;
+use crate::random;
 
-use super::{RedisBroker, link, reply, text};
+use super::{RedisBroker, keys, link, reply, scripts, text};
 
 /// The oldest server that works: scripts with flags came with 7.0.
 const OLDEST: (u32, u32) = (7, 0);
@@ -42,7 +43,40 @@ impl RedisBroker {
                 ));
             }
         }
+        advice.extend(self.try_fetching().await?);
         Ok(advice)
+    }
+
+    /// Finds out how to fetch here. Scripts there must be: that a job is in exactly one place rests on them, and what a
+    /// transaction cannot do (look first, then move) is what every settlement does.
+    async fn try_fetching(&self) -> Result<Option<String>, BrokerError> {
+        let nonce = random::below(1 << 48);
+        let answer = scripts::probe(&["a", "b"].map(|name| keys::probe(nonce, name))).send(&self.link, &[]).await;
+        let answer = match answer.and_then(|mut answers| answers.pop().ok_or_else(|| self.link.surprised())) {
+            Ok(answer) => self.link.checked(answer),
+            Err(failed) => Err(failed),
+        };
+        match answer.map_err(BrokerError::from) {
+            Ok(way) => {
+                let may_sort = reply::bytes(&way) == Some(b"sort");
+                self.fetch_by.set(may_sort);
+                tracing::info!(server = self.target.place, by = self.fetch_by.word(), "jobs are fetched by script");
+                Ok((!may_sort).then(|| {
+                    format!(
+                        "{} does not let this user SORT, so fetching costs it about twice as much; grant +sort to change that",
+                        self.target.place
+                    )
+                }))
+            }
+            Err(BrokerError::Refused { code, reason, .. }) if code == "NOPERM" => Err(BrokerError::Unsupported {
+                server: self.target.place.clone(),
+                reason: format!(
+                    "its user lacks a right without which no job can be fetched safely ({reason}); grant \
+                     +evalsha +script|load, the commands on lists, hashes, sets and sorted sets, and the keys kiq:*"
+                ),
+            }),
+            Err(error) => Err(error),
+        }
     }
 }
 

@@ -1,23 +1,22 @@
-//! One worker process's hold on its jobs: fetch, settle, give back, reclaim.
+//! One worker process's hold on its jobs: fetch, settle, give back.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use redis::{Pipeline, Value};
+use redis::Value;
 
 use crate::broker::{
-    Consumer, DEAD_SET_AGE, DEAD_SET_LIMIT, Identity, Reclaimed, Settled, Settlement, Slot, UnitOfWork,
+    Consumer, DEAD_SET_AGE, DEAD_SET_LIMIT, Identity, Reclaimed, Settled, Settlement, Slot, UnitOfWork, Waiter,
 };
 use crate::clock::Clock;
 use crate::error::BrokerError;
 use crate::job::BoxFuture;
-use crate::job::recovered::as_suspect;
 
 use super::held::Held;
 use super::link::{Link, LinkError, Target};
-use super::wake::Wake;
+use super::scripts::FetchBy;
+use super::wake::{RedisWaiter, Wake};
 use super::{Faults, keys, reply, scripts, text};
 
 /// The most queues one fetch takes from, so that a call has a fixed number of batches.
@@ -29,31 +28,42 @@ const DAY_TTL: u32 = 157_680_000;
 #[derive(Debug)]
 pub(super) struct RedisConsumer {
     pub(super) identity: Identity,
-    clock: Clock,
+    pub(super) clock: Clock,
+    fetch_by: Arc<FetchBy>,
     /// Fetches and settles.
-    pub(super) link: Link,
+    pub(super) link: Arc<Link>,
     /// Beats: on its own, so that a long answer there cannot delay it.
     pub(super) pulse: Link,
-    wake: Wake,
-    held: Held,
-    next_batch: AtomicU64,
+    wake: Arc<Wake>,
+    pub(super) held: Arc<Held>,
+    unanswered: Mutex<Vec<Unanswered>>,
     /// The number of the next acknowledgement; stays the same until it is known to be carried out.
     next_ack: AtomicU64,
-    faults: Faults,
+    pub(super) faults: Faults,
     /// The last heartbeat's round trip, in microseconds.
     pub(super) round_trip: AtomicU64,
 }
 
+/// A fetch that the server may have carried out, though no answer came.
+#[derive(Debug)]
+struct Unanswered {
+    ids: [Arc<str>; BATCHES],
+    queues: Vec<String>,
+}
+
 impl RedisConsumer {
-    pub(super) fn new(target: &Arc<Target>, identity: Identity, clock: Clock) -> Self {
+    pub(super) fn new(target: &Arc<Target>, identity: Identity, clock: Clock, fetch_by: Arc<FetchBy>) -> Self {
+        let link = Arc::new(Link::new(target));
+        let held = Arc::<Held>::default();
         RedisConsumer {
+            wake: Arc::new(Wake::new(target, &identity, &link, &held)),
             identity,
             clock,
-            link: Link::new(target),
+            fetch_by,
+            link,
             pulse: Link::new(target),
-            wake: Wake::new(target),
-            held: Held::default(),
-            next_batch: AtomicU64::new(0),
+            held,
+            unanswered: Mutex::default(),
             next_ack: AtomicU64::new(1),
             faults: Faults::default(),
             round_trip: AtomicU64::new(0),
@@ -65,24 +75,32 @@ impl RedisConsumer {
     }
 
     async fn take(&self, queues: &[String], want: usize) -> Result<Vec<UnitOfWork>, LinkError> {
-        let first = self.next_batch.fetch_add(BATCHES as u64, Ordering::Relaxed);
-        let ids: [Arc<str>; BATCHES] = [first.to_string().into(), (first + 1).to_string().into()];
+        let found = self.find_unanswered(queues).await?;
+        if !found.is_empty() {
+            return Ok(found);
+        }
+        let ids: [Arc<str>; BATCHES] = std::array::from_fn(|_| self.held.next_number().to_string().into());
         let batches = ids.clone().map(|id| keys::batch(self.me(), &id));
         let mut script_keys = vec![keys::lease(self.me()), keys::index(self.me())];
         script_keys.extend(batches.iter().cloned());
         script_keys.extend(queues.iter().map(|queue| keys::queue(queue)));
-        let mut call = scripts::fetch(&script_keys).arg(want);
+        let mut call = scripts::fetch(&script_keys).arg(self.fetch_by.word()).arg(want);
         for id in &ids {
             call = call.arg(&**id);
         }
-        let reads = batches.map(|batch| {
-            let mut read = redis::cmd("LRANGE");
-            read.arg(batch).arg(0).arg(-1);
-            read
-        });
+        let reads = batches.map(|batch| read_all(&batch));
         // From here on the batches are known, so that nobody takes them for lost while the answer is under way.
         let expected = self.held.expect(ids);
-        let answers = call.arg(queues).send(&self.link, &reads).await?;
+        let answers = match call.arg(queues).send(&self.link, &reads).await {
+            Ok(answers) => answers,
+            Err(failed) => {
+                if failed.may_be_done {
+                    let unanswered = Unanswered { ids: expected.unanswered(), queues: queues.to_vec() };
+                    self.unanswered.lock().unwrap_or_else(PoisonError::into_inner).push(unanswered);
+                }
+                return Err(failed);
+            }
+        };
         let mut answers = answers.into_iter().map(|answer| self.link.checked(answer));
         let mut next = || answers.next().unwrap_or_else(|| Err(self.link.surprised()));
         let notes = next()?;
@@ -90,6 +108,44 @@ impl RedisConsumer {
         let (batches, units) = self.read_notes(&notes, &contents);
         expected.arrived(batches);
         Ok(units)
+    }
+
+    /// What earlier fetches took of these queues without saying so, because the connection broke: it is ours, and read
+    /// again. What they did not take they may yet, if they are still on their way; the next reclaim finds that.
+    async fn find_unanswered(&self, queues: &[String]) -> Result<Vec<UnitOfWork>, LinkError> {
+        // Of another capsule's queues another fetch will ask.
+        let is_mine = |unanswered: &Unanswered| unanswered.queues.iter().all(|queue| queues.contains(queue));
+        let asked: Vec<Unanswered> = {
+            let mut all = self.unanswered.lock().unwrap_or_else(PoisonError::into_inner);
+            if all.is_empty() {
+                return Ok(Vec::new());
+            }
+            all.extract_if(.., |unanswered| is_mine(unanswered)).collect()
+        };
+        // Found or not, or dropped: from the end of this on it is known only if it arrived.
+        let asked = GivenUp { held: &self.held, ids: asked.into_iter().flat_map(|asked| asked.ids).collect() };
+        let mut units = Vec::new();
+        for id in &asked.ids {
+            let mut read = redis::Pipeline::with_capacity(3);
+            read.cmd("EXISTS").arg(keys::lease(self.me()));
+            read.cmd("HGET").arg(keys::index(self.me())).arg(&**id);
+            read.add_command(read_all(&keys::batch(self.me(), id)));
+            let answers = self.link.send(&read).await?;
+            let [lease, queue, jobs] = answers.as_slice() else { return Err(self.link.surprised()) };
+            let jobs = reply::list(jobs);
+            let (Some(1), Some(queue), false) = (reply::int(lease), text(queue), jobs.is_empty()) else { continue };
+            self.held.arrived([(Arc::clone(id), jobs.len())]);
+            units.extend(units_of(id, &queue.into(), jobs));
+        }
+        Ok(units)
+    }
+
+    /// Fetches whose answers nobody has asked for again yet: from here on they count as lost.
+    pub(super) fn give_up_unanswered(&self) {
+        let all = std::mem::take(&mut *self.unanswered.lock().unwrap_or_else(PoisonError::into_inner));
+        for unanswered in all {
+            self.held.give_up(&unanswered.ids);
+        }
     }
 
     /// The batches a fetch made, with their sizes, and the jobs in them.
@@ -108,12 +164,7 @@ impl RedisConsumer {
                 (id.unwrap_or_default().into(), queue.unwrap_or_default().into());
             let jobs = contents.next().map(reply::list).unwrap_or_default();
             units.reserve(jobs.len());
-            let payloads = jobs.iter().enumerate().filter_map(|(at, job)| Some((jobs.len() - at, reply::bytes(job)?)));
-            units.extend(payloads.map(|(index, payload)| UnitOfWork {
-                queue: Arc::clone(&queue),
-                payload: payload.into(),
-                slot: Slot { batch: Arc::clone(&batch), index },
-            }));
+            units.extend(units_of(&batch, &queue, jobs));
             batches.push((batch, jobs.len()));
         }
         (batches, units)
@@ -183,7 +234,7 @@ impl RedisConsumer {
     async fn put_back(&self, units: &[UnitOfWork]) -> Result<usize, LinkError> {
         let mut batches: BTreeMap<u64, Vec<&UnitOfWork>> = BTreeMap::new();
         for unit in units {
-            batches.entry(unit.slot.batch.parse().unwrap_or(0)).or_default().push(unit);
+            batches.entry(keys::batch_number(&unit.slot.batch)).or_default().push(unit);
         }
         let mut back = 0;
         for mut units in batches.into_values().rev() {
@@ -201,111 +252,6 @@ impl RedisConsumer {
         Ok(back)
     }
 
-    async fn reclaim_all(&self) -> Result<Vec<Reclaimed>, LinkError> {
-        // Ours first: handed out, and the answer lost.
-        let lost = self.index_of(self.me()).await?;
-        let lost = lost.into_iter().filter(|(id, _)| !self.held.contains(id)).collect();
-        let mut reclaimed = self.release(self.me(), lost, false).await?;
-
-        let mut owners = redis::cmd("SMEMBERS");
-        owners.arg(keys::OWNERS);
-        let owners = self.link.ask(owners).await?;
-        let owners: Vec<String> =
-            reply::list(&owners).iter().filter_map(text).filter(|owner| owner != self.me()).collect();
-        if owners.is_empty() {
-            return Ok(reclaimed);
-        }
-        let mut leases = Pipeline::with_capacity(owners.len());
-        for owner in &owners {
-            leases.cmd("EXISTS").arg(keys::lease(owner));
-        }
-        let leases = self.link.send(&leases).await?;
-        for (owner, lease) in owners.iter().zip(leases) {
-            if reply::int(&self.link.checked(lease)?) != Some(0) {
-                continue;
-            }
-            let batches = self.index_of(owner).await?;
-            reclaimed.extend(self.release(owner, batches, true).await?);
-            self.forget(owner).await?;
-        }
-        Ok(reclaimed)
-    }
-
-    /// The end of an owner without a lease that owns nothing any more.
-    pub(super) async fn forget(&self, owner: &str) -> Result<(), LinkError> {
-        let script_keys = [
-            keys::lease(owner),
-            keys::index(owner),
-            keys::OWNERS.to_owned(),
-            keys::PROCESSES.to_owned(),
-            keys::process(owner),
-            keys::work(owner),
-        ];
-        self.number(scripts::forget(&script_keys).arg(owner)).await?;
-        Ok(())
-    }
-
-    /// The batches of an owner with their queues, the newest first.
-    pub(super) async fn index_of(&self, owner: &str) -> Result<Vec<(String, String)>, LinkError> {
-        let mut all = redis::cmd("HGETALL");
-        all.arg(keys::index(owner));
-        let answer = self.link.ask(all).await?;
-        let fields = reply::pairs(&answer).into_iter().filter_map(|(field, value)| Some((text(field)?, text(value)?)));
-        let mut batches: Vec<_> = fields.filter(|(field, _)| !field.contains('/')).collect();
-        batches.sort_by_key(|(id, _)| std::cmp::Reverse(id.parse::<u64>().unwrap_or(0)));
-        Ok(batches)
-    }
-
-    pub(super) async fn release(
-        &self,
-        owner: &str,
-        batches: Vec<(String, String)>,
-        only_if_dead: bool,
-    ) -> Result<Vec<Reclaimed>, LinkError> {
-        let mut reclaimed = Vec::new();
-        for (id, queue) in batches {
-            let script_keys = [
-                keys::lease(owner),
-                keys::index(owner),
-                keys::batch(owner, &id),
-                keys::QUEUES.to_owned(),
-                keys::queue(&queue),
-            ];
-            let mut call = scripts::release(&script_keys).arg(&id).arg(&queue).arg(keys::TOMBSTONE);
-            call = call.arg(u8::from(only_if_dead));
-            if only_if_dead {
-                // Its process died, and it may be the job that killed it.
-                for suspect in self.suspects_of(&keys::batch(owner, &id)).await? {
-                    call = call.arg(suspect);
-                }
-            }
-            match self.number(call).await {
-                // 0: settled meanwhile, or never taken; below: the owner is back.
-                Ok(jobs) => {
-                    if let Some(jobs) = usize::try_from(jobs).ok().filter(|jobs| *jobs > 0) {
-                        reclaimed.push(Reclaimed { owner: owner.to_owned(), queue, jobs });
-                    }
-                }
-                // Where it should go is no list. It stays in its batch, and the others must not wait for it.
-                Err(LinkError { error: BrokerError::Refused { code, reason, .. }, .. }) if code == "WRONGTYPE" => {
-                    self.faults.report(&keys::queue(&queue), &reason);
-                }
-                Err(failed) => return Err(failed),
-            }
-        }
-        Ok(reclaimed)
-    }
-
-    /// What comes back of a dead process's batch, entry by entry; an empty text for one as it is.
-    async fn suspects_of(&self, batch: &str) -> Result<Vec<String>, LinkError> {
-        let mut all = redis::cmd("LRANGE");
-        all.arg(batch).arg(0).arg(-1);
-        let answer = self.link.ask(all).await?;
-        let now = self.clock.now();
-        let suspect = |entry: &Value| reply::bytes(entry).and_then(|bytes| as_suspect(bytes, now)).unwrap_or_default();
-        Ok(reply::list(&answer).iter().map(suspect).collect())
-    }
-
     async fn rewrite(&self, slot: &Slot, payload: &str) -> Result<Settled, LinkError> {
         let call = scripts::mark(&[keys::batch(self.me(), &slot.batch)]).arg(from_end(slot.index));
         Ok(match self.number(call.arg(keys::TOMBSTONE).arg(payload)).await? {
@@ -315,10 +261,42 @@ impl RedisConsumer {
     }
 
     /// The one number a script answers.
-    async fn number(&self, call: scripts::Call) -> Result<i64, LinkError> {
+    pub(super) async fn number(&self, call: scripts::Call) -> Result<i64, LinkError> {
         let answer = call.send(&self.link, &[]).await?.pop().ok_or_else(|| self.link.surprised())?;
         reply::int(&self.link.checked(answer)?).ok_or_else(|| self.link.surprised())
     }
+}
+
+/// Batches that are given up at the end of its life, unless they arrived.
+struct GivenUp<'a> {
+    held: &'a Held,
+    ids: Vec<Arc<str>>,
+}
+
+impl Drop for GivenUp<'_> {
+    fn drop(&mut self) {
+        self.held.give_up(&self.ids);
+    }
+}
+
+fn read_all(batch: &str) -> redis::Cmd {
+    let mut read = redis::cmd("LRANGE");
+    read.arg(batch).arg(0).arg(-1);
+    read
+}
+
+/// The jobs of a batch as it was just made.
+fn units_of<'a>(
+    batch: &'a Arc<str>,
+    queue: &'a Arc<str>,
+    jobs: &'a [Value],
+) -> impl Iterator<Item = UnitOfWork> + use<'a> {
+    let payloads = jobs.iter().enumerate().filter_map(|(at, job)| Some((jobs.len() - at, reply::bytes(job)?)));
+    payloads.map(|(index, payload)| UnitOfWork {
+        queue: Arc::clone(queue),
+        payload: payload.into(),
+        slot: Slot { batch: Arc::clone(batch), index },
+    })
 }
 
 /// A position counted from the end (1 is the last), as Redis takes it.
@@ -331,8 +309,8 @@ impl Consumer for RedisConsumer {
         Box::pin(async move { Ok(self.take(queues, want).await?) })
     }
 
-    fn wait<'a>(&'a self, queues: &'a [String], patience: Duration) -> BoxFuture<'a, Result<(), BrokerError>> {
-        Box::pin(self.wake.wait(queues, patience))
+    fn waiter(&self) -> Box<dyn Waiter> {
+        Box::new(RedisWaiter::new(&self.wake))
     }
 
     fn settle<'a>(&'a self, unit: &'a UnitOfWork, end: &'a Settlement) -> BoxFuture<'a, Result<Settled, BrokerError>> {

@@ -1,17 +1,28 @@
 //! What this process holds: its batches, and which of their jobs it has not settled yet.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use crate::broker::{Slot, UnitOfWork};
 
-/// The batches this process knows of; `None` while the answer of the fetch is under way.
+/// The batches this process knows of, and until when they are its own.
 ///
 /// A batch that the index of this process lists and that is not here was handed out and its answer lost: it goes back to
 /// its queue. That is what makes a fetch safe to drop. Positions and no count, because a settlement may be repeated, and a
 /// batch that is forgotten too early would run again.
 #[derive(Debug, Default)]
-pub(super) struct Held(Mutex<HashMap<Arc<str>, Option<Batch>>>);
+pub(super) struct Held {
+    /// `None` while the answer of the fetch is under way.
+    batches: Mutex<HashMap<Arc<str>, Option<Batch>>>,
+    /// Ids in the index of which the server has said that nothing was moved into their batches.
+    spent: Mutex<Vec<Arc<str>>>,
+    /// Numbers of batches, each used once.
+    next: AtomicU64,
+    /// By this process's own clock, which goes on while it is stopped.
+    lease_until: Mutex<Option<Instant>>,
+}
 
 /// More entries than a list can have.
 const MOST: usize = u32::MAX as usize;
@@ -56,19 +67,66 @@ impl Batch {
     }
 }
 
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Held {
     fn batches(&self) -> MutexGuard<'_, HashMap<Arc<str>, Option<Batch>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.batches)
+    }
+
+    /// The number of a new batch.
+    pub(super) fn next_number(&self) -> u64 {
+        self.next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The store knows this process's batches for its own until then; `None`: not any more.
+    pub(super) fn set_lease(&self, until: Option<Instant>) {
+        *lock(&self.lease_until) = until;
+    }
+
+    /// Whether they are, as far as this process knows.
+    pub(super) fn has_lease(&self) -> bool {
+        lock(&self.lease_until).is_some_and(|until| Instant::now() < until)
+    }
+
+    /// Nothing will ever be in the batch of this id.
+    pub(super) fn spend(&self, id: Arc<str>) {
+        lock(&self.spent).push(id);
+    }
+
+    /// What is to be removed from the index.
+    pub(super) fn spent(&self) -> Vec<Arc<str>> {
+        lock(&self.spent).clone()
+    }
+
+    /// These have been.
+    pub(super) fn forget_spent(&self, ids: &[Arc<str>]) {
+        lock(&self.spent).retain(|id| !ids.contains(id));
     }
 
     /// Knows of batches that a fetch is about to ask for; forgets them when the answer is dropped.
     pub(super) fn expect<const N: usize>(&self, ids: [Arc<str>; N]) -> Expected<'_, N> {
         self.batches().extend(ids.iter().cloned().map(|id| (id, None)));
-        Expected { held: self, ids }
+        Expected { held: self, ids, is_kept: false }
     }
 
+    /// Whether that id of the index is accounted for.
     pub(super) fn contains(&self, id: &str) -> bool {
-        self.batches().contains_key(id)
+        // In this order: an id is spent before it ceases to be expected.
+        self.batches().contains_key(id) || lock(&self.spent).iter().any(|spent| **spent == *id)
+    }
+
+    /// So many jobs are in each of these batches, all to be settled.
+    pub(super) fn arrived(&self, batches: impl IntoIterator<Item = (Arc<str>, usize)>) {
+        let arrived = batches.into_iter().filter(|(_, len)| *len > 0).map(|(id, len)| (id, Some(Batch::new(len))));
+        self.batches().extend(arrived);
+    }
+
+    /// Gives up batches whose answer did not come, so that they count as lost.
+    pub(super) fn give_up(&self, ids: &[Arc<str>]) {
+        self.batches().retain(|id, batch| batch.is_some() || !ids.contains(id));
     }
 
     /// A job is no longer this process's affair.
@@ -145,20 +203,28 @@ fn share(id: Arc<str>, batch: Option<&Batch>, mut positions: Vec<usize>) -> Shar
 pub(super) struct Expected<'a, const N: usize> {
     held: &'a Held,
     ids: [Arc<str>; N],
+    is_kept: bool,
 }
 
 impl<const N: usize> Expected<'_, N> {
+    /// The answer did not come, and somebody will look for it: until then the batches stay known.
+    pub(super) fn unanswered(mut self) -> [Arc<str>; N] {
+        self.is_kept = true;
+        self.ids.clone()
+    }
+
     /// The answer came: so many jobs in each of these batches.
     pub(super) fn arrived(self, batches: impl IntoIterator<Item = (Arc<str>, usize)>) {
-        let arrived = batches.into_iter().filter(|(_, len)| *len > 0).map(|(id, len)| (id, Some(Batch::new(len))));
-        self.held.batches().extend(arrived);
+        self.held.arrived(batches);
     }
 }
 
 impl<const N: usize> Drop for Expected<'_, N> {
     fn drop(&mut self) {
         // Those that arrived have positions by now.
-        self.held.batches().retain(|id, batch| batch.is_some() || !self.ids.contains(id));
+        if !self.is_kept {
+            self.held.give_up(&self.ids);
+        }
     }
 }
 

@@ -19,8 +19,11 @@ pub(super) const FAILED: &str = "stat:failed";
 
 /// List of payloads: head newest, tail next to run. Pushed at the head; given back at the tail.
 pub(super) fn queue(name: &str) -> String {
-    format!("queue:{name}")
+    format!("{QUEUE}{name}")
 }
+
+/// What the key of a queue begins with.
+pub(super) const QUEUE: &str = "queue:";
 
 /// The sorted set of that kind.
 pub(super) fn set(set: JobSet) -> &'static str {
@@ -51,6 +54,11 @@ pub(super) fn signals(identity: &str) -> String {
     format!("{identity}-signals")
 }
 
+/// String with a time to live, the id of a job: a push with this guard does not store it again. Written by pushes.
+pub(super) fn guard(key: &str) -> String {
+    format!("kiq:once:{key}")
+}
+
 /// Set of identities that may own batches. Written by heartbeats; a name leaves it after its last batch.
 pub(super) const OWNERS: &str = "kiq:owners";
 
@@ -60,19 +68,44 @@ pub(super) fn lease(identity: &str) -> String {
 }
 
 /// Hash, batch id → queue and `ID/left` → unsettled jobs: what a process owns; `/acked`: the number of its last
-/// acknowledgement. Written by fetching and settling.
+/// acknowledgement; `ID/gone`: when somebody saw that nobody waits for that batch any more. Written by fetching, waiting,
+/// settling and reclaiming.
 pub(super) fn index(identity: &str) -> String {
-    format!("kiq:idx:{identity}")
+    format!("{INDEX}{identity}")
 }
 
-/// What the fields of an index that count unsettled jobs end in.
-pub(super) const LEFT: &str = "/left";
+/// What the key of an index begins with.
+pub(super) const INDEX: &str = "kiq:idx:";
+
+/// The field of an index that counts the unsettled jobs of a batch.
+pub(super) fn left(id: &str) -> String {
+    format!("{id}/left")
+}
+
+/// The id of a batch that the server may hand over: it is in the index before anything is in the batch, so the count of the
+/// index holds only if the batch exists.
+pub(super) fn handed_over(number: u64) -> String {
+    format!("k{number}")
+}
+
+/// The number in a batch id, by which they are in the order they were made.
+pub(super) fn batch_number(id: &str) -> u64 {
+    id.trim_start_matches('k').parse().unwrap_or(0)
+}
 
 /// List: one batch of one queue, the oldest job first; settled ones are trimmed off the head, or overwritten with
 /// [`TOMBSTONE`]. Written by
 /// fetching and settling.
 pub(super) fn batch(identity: &str, id: &str) -> String {
-    format!("kiq:b:{identity}:{id}")
+    format!("{BATCH}{identity}:{id}")
+}
+
+/// What the key of a batch begins with.
+pub(super) const BATCH: &str = "kiq:b:";
+
+/// What a trial of rights is made on. Exists only inside of `lua/probe.lua`.
+pub(super) fn probe(nonce: u64, name: &str) -> String {
+    format!("kiq:probe:{nonce:012x}:{name}")
 }
 
 /// Stands in a batch where a settled job was. Its first byte is in no UTF-8, so no job looks like it. (Not the empty text,

@@ -43,7 +43,7 @@ pub(super) struct Link {
 
 /// A connection that was made and may have ended since.
 #[derive(Clone)]
-struct Live {
+pub(super) struct Live {
     runtime: Id,
     connection: MultiplexedConnection,
     /// Set as soon as the other end is gone, so that the next request is not sent into nothing: a push would then have to
@@ -51,8 +51,14 @@ struct Live {
     ended: Arc<AtomicBool>,
 }
 
+impl fmt::Debug for Live {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Live").field("ended", &self.ended).finish_non_exhaustive()
+    }
+}
+
 impl Live {
-    fn is(&self, other: &Live) -> bool {
+    pub(super) fn is(&self, other: &Live) -> bool {
         Arc::ptr_eq(&self.ended, &other.ended)
     }
 }
@@ -93,30 +99,25 @@ impl Link {
 
     /// Sends commands in one write and answers one value each; an error of the server is a value, too.
     pub(super) async fn send(&self, pipeline: &Pipeline) -> Result<Vec<Value>, LinkError> {
-        let mut live = self.connection().await.map_err(|error| LinkError { error, may_be_done: false })?;
-        match live.connection.send_packed_commands(pipeline, 0, pipeline.len()).await {
+        let live = self.live().await?;
+        self.send_over(&live, pipeline).await
+    }
+
+    /// The connection of this moment, for requests that have to go over one and the same.
+    pub(super) async fn live(&self) -> Result<Live, LinkError> {
+        self.connection().await.map_err(|error| LinkError { error, may_be_done: false })
+    }
+
+    /// The same over that connection.
+    pub(super) async fn send_over(&self, live: &Live, pipeline: &Pipeline) -> Result<Vec<Value>, LinkError> {
+        match live.connection.clone().send_packed_commands(pipeline, 0, pipeline.len()).await {
             Ok(answers) => {
                 if answers.iter().any(wants_another_connection) {
-                    self.drop_connection(&live);
+                    self.drop_connection(live);
                 }
                 Ok(answers)
             }
-            Err(error) => Err(self.broken(&live, error)),
-        }
-    }
-
-    /// Sends the commands of an [`atomic`](Pipeline::atomic) pipeline, carried out as one, and answers one value each; an
-    /// error of the server is a value, too.
-    pub(super) async fn transact(&self, pipeline: &Pipeline) -> Result<Vec<Value>, LinkError> {
-        let mut live = self.connection().await.map_err(|error| LinkError { error, may_be_done: false })?;
-        // MULTI and one QUEUED for each command come before the answer of EXEC, which alone is of interest.
-        match live.connection.send_packed_commands(pipeline, pipeline.len() + 1, 1).await {
-            Ok(mut answers) => match answers.pop().map(|answer| self.checked(answer)) {
-                Some(Ok(Value::Array(answers))) => Ok(answers),
-                Some(Err(refused)) => Err(refused),
-                _ => Err(self.surprised()),
-            },
-            Err(error) => Err(self.broken(&live, error)),
+            Err(error) => Err(self.broken(live, error)),
         }
     }
 

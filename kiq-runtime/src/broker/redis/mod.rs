@@ -12,6 +12,7 @@ mod link;
 mod presence;
 mod promote;
 mod push;
+mod reclaim;
 mod reply;
 mod scripts;
 #[cfg(feature = "tls")]
@@ -24,18 +25,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use redis::Value;
 
-use crate::clock::{Clock, Timestamp};
+use crate::clock::Clock;
 use crate::error::BrokerError;
 use crate::job::BoxFuture;
 
-use super::{Broker, Consumer, Identity, NewJob, Promotion, PushError};
+use super::{Broker, Consumer, Identity, NewJob, Promotion, PushError, Pushed, Replicas};
 
 #[cfg(feature = "tls")]
 pub use tls::Tls;
 
 use consumer::RedisConsumer;
-use link::{Link, LinkError, Target};
+use link::{Link, PATIENCE, Target};
 use push::Pusher;
+use scripts::FetchBy;
+
+/// The most kinds of waiting for replicas whose connections are kept. A program has one or two.
+const MOST_DURABLE: usize = 4;
 
 /// A Redis server (7.0 or newer, not a cluster) as the place of jobs.
 ///
@@ -54,8 +59,12 @@ pub struct RedisBroker {
     /// For clients and readers.
     link: Arc<Link>,
     pusher: Pusher,
+    /// Those that wait for replicas, each with a connection of its own; the oldest first.
+    durable: Mutex<Vec<(Replicas, Arc<Pusher>)>>,
     clock: Clock,
     faults: Faults,
+    /// Learned by [`check`](Broker::check).
+    fetch_by: Arc<FetchBy>,
 }
 
 impl RedisBroker {
@@ -94,16 +103,31 @@ impl RedisBroker {
         let target = Arc::new(Target { client, place });
         let link = Arc::new(Link::new(&target));
         let pusher = Pusher::new(&link);
-        RedisBroker { link, pusher, target, clock, faults: Faults::default() }
+        RedisBroker {
+            link,
+            pusher,
+            durable: Mutex::default(),
+            target,
+            clock,
+            faults: Faults::default(),
+            fetch_by: Arc::default(),
+        }
     }
 
-    /// The time by which jobs are due: the server's, so that a wrong clock on a client makes nothing early or late.
-    async fn now(&self) -> Result<Timestamp, LinkError> {
-        if self.clock.is_manual() {
-            return Ok(self.clock.now());
+    /// The pusher that waits for so many replicas so long.
+    fn durable_pusher(&self, replicas: Replicas) -> Arc<Pusher> {
+        let mut pushers = self.durable.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, pusher)) = pushers.iter().find(|(of, _)| *of == replicas) {
+            return Arc::clone(pusher);
         }
-        let answer = self.link.ask(redis::cmd("TIME")).await?;
-        reply::time(&answer).ok_or_else(|| self.link.surprised())
+        let link = Link::with_patience(&self.target, replicas.patience() + PATIENCE);
+        let pusher = Arc::new(Pusher::durable(link, replicas));
+        pushers.push((replicas, Arc::clone(&pusher)));
+        if pushers.len() > MOST_DURABLE {
+            // Whoever is in the middle of a push has a hold on it.
+            pushers.remove(0);
+        }
+        pusher
     }
 }
 
@@ -114,8 +138,17 @@ impl fmt::Debug for RedisBroker {
 }
 
 impl Broker for RedisBroker {
-    fn push<'a>(&'a self, jobs: &'a [NewJob]) -> BoxFuture<'a, Vec<Result<(), PushError>>> {
+    fn push<'a>(&'a self, jobs: &'a [NewJob]) -> BoxFuture<'a, Vec<Result<Pushed, PushError>>> {
         Box::pin(self.pusher.push(jobs))
+    }
+
+    fn push_durably<'a>(
+        &'a self,
+        jobs: &'a [NewJob],
+        replicas: Replicas,
+    ) -> BoxFuture<'a, Vec<Result<Pushed, PushError>>> {
+        let pusher = self.durable_pusher(replicas);
+        Box::pin(async move { pusher.push(jobs).await })
     }
 
     fn promote(&self, limit: usize) -> BoxFuture<'_, Result<Promotion, BrokerError>> {
@@ -123,7 +156,7 @@ impl Broker for RedisBroker {
     }
 
     fn attach(&self, identity: Identity) -> Arc<dyn Consumer> {
-        Arc::new(RedisConsumer::new(&self.target, identity, self.clock.clone()))
+        Arc::new(RedisConsumer::new(&self.target, identity, self.clock.clone(), Arc::clone(&self.fetch_by)))
     }
 
     fn check(&self) -> BoxFuture<'_, Result<Vec<String>, BrokerError>> {

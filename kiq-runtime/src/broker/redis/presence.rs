@@ -42,6 +42,7 @@ impl RedisConsumer {
         let answer = call.send(&self.pulse, &[]).await?.pop().ok_or_else(|| self.pulse.surprised())?;
         self.round_trip.store(u64::try_from(sent.elapsed().as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
         let signal = text(&self.pulse.checked(answer)?);
+        self.held.set_lease(Some(sent + beat.lease));
         Ok(signal.and_then(|name| Signal::parse(&name)))
     }
 
@@ -96,8 +97,19 @@ impl RedisConsumer {
         let mut lease = redis::cmd("DEL");
         lease.arg(keys::lease(self.me()));
         self.link.ask(lease).await?;
+        self.held.set_lease(None);
+        let spent = self.held.spent();
+        if !spent.is_empty() {
+            let mut forget = redis::cmd("HDEL");
+            forget.arg(keys::index(self.me()));
+            spent.iter().for_each(|id| {
+                forget.arg(&**id).arg(keys::left(id));
+            });
+            self.link.ask(forget).await?;
+        }
         let batches = self.index_of(self.me()).await?;
         self.release(self.me(), batches, false).await?;
+        // If something may still be handed over to this process, its name stays for others to look after.
         self.forget(self.me()).await?;
         let mut signals = redis::cmd("UNLINK");
         signals.arg(keys::signals(self.me()));

@@ -7,33 +7,63 @@ use std::collections::HashMap;
 
 use crate::broker::{JobSet, Promotion};
 use crate::clock::Timestamp;
+use crate::error::BrokerError;
 use crate::job::Payload;
 use crate::job::options::{DEFAULT_QUEUE, queue_name_fault};
 
 use super::link::LinkError;
 use super::{RedisBroker, keys, reply, scripts, text};
 
+/// What has jobs for later.
+const SETS: [JobSet; 2] = [JobSet::Retry, JobSet::Scheduled];
+
 impl RedisBroker {
     pub(super) async fn promote_due(&self, limit: usize) -> Result<Promotion, LinkError> {
-        let now = self.now().await?;
         let mut promotion = Promotion::default();
-        for set in [JobSet::Retry, JobSet::Scheduled] {
-            let (moved, buried) = self.promote_from(keys::set(set), now, limit).await?;
-            promotion.moved += moved;
-            promotion.buried += buried;
+        let (now, mut first) = self.look_at_first().await?;
+        // As a rule nothing is due, and that was all.
+        let mut any = false;
+        for (set, at) in SETS.into_iter().zip(first) {
+            if at.is_some_and(|at| at <= now) {
+                let (moved, buried) = self.promote_from(keys::set(set), now, limit).await?;
+                promotion.moved += moved;
+                promotion.buried += buried;
+                any = true;
+            }
         }
-        let mut first = redis::Pipeline::with_capacity(2);
-        for set in [keys::RETRY, keys::SCHEDULE] {
-            first.cmd("ZRANGE").arg(set).arg(0).arg(0).arg("WITHSCORES");
+        if any {
+            (_, first) = self.look_at_first().await?;
         }
-        let mut next = None;
-        for answer in self.link.send(&first).await? {
-            let answer = self.link.checked(answer)?;
-            let at = reply::pairs(&answer).first().and_then(|(_, score)| reply::score(score));
-            next = [next, at].into_iter().flatten().min();
-        }
-        promotion.next_in = next.map(|at| at.since(now));
+        promotion.next_in = first.into_iter().flatten().min().map(|at| at.since(now));
         Ok(promotion)
+    }
+
+    /// The time by which jobs are due (the server's, so that a wrong clock on a client makes nothing early or late), and when
+    /// the first of each set is.
+    async fn look_at_first(&self) -> Result<(Timestamp, [Option<Timestamp>; 2]), LinkError> {
+        let mut look = redis::Pipeline::with_capacity(3);
+        for set in SETS {
+            look.cmd("ZRANGE").arg(keys::set(set)).arg(0).arg(0).arg("WITHSCORES");
+        }
+        look.cmd("TIME");
+        let answers = self.link.send(&look).await?;
+        let [retry, scheduled, time] = <[_; 3]>::try_from(answers).map_err(|_| self.link.surprised())?;
+        let now = match self.clock.is_manual() {
+            true => self.clock.now(),
+            false => reply::time(&self.link.checked(time)?).ok_or_else(|| self.link.surprised())?,
+        };
+        let mut first = [None; 2];
+        for ((set, first), answer) in SETS.into_iter().zip(&mut first).zip([retry, scheduled]) {
+            match self.link.checked(answer) {
+                Ok(answer) => *first = reply::pairs(&answer).first().and_then(|(_, score)| reply::score(score)),
+                // What should be a sorted set is none; the other must not wait for it.
+                Err(LinkError { error: BrokerError::Refused { code, reason, .. }, .. }) if code == "WRONGTYPE" => {
+                    self.faults.report(keys::set(set), &reason);
+                }
+                Err(failed) => return Err(failed),
+            }
+        }
+        Ok((now, first))
     }
 
     async fn promote_from(&self, set: &str, now: Timestamp, limit: usize) -> Result<(usize, usize), LinkError> {

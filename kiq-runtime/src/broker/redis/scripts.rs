@@ -1,6 +1,7 @@
 //! The scripts of `lua/`: one state change each.
 
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use redis::{Cmd, Pipeline, Script, Value};
 
@@ -34,6 +35,29 @@ scripts! {
     release = "lua/release.lua";
     forget = "lua/forget.lua";
     promote = "lua/promote.lua";
+    push = "lua/push.lua";
+    census = "lua/census.lua";
+    probe = "lua/probe.lua";
+}
+
+/// How a fetch copies jobs from a queue into a batch.
+///
+/// `SORT` copies them inside of the server. It is in the class of dangerous commands, which careful operators deny; then the
+/// script reads and writes them, at about twice the cost for the server.
+#[derive(Debug, Default)]
+pub(super) struct FetchBy {
+    may_not_sort: AtomicBool,
+}
+
+impl FetchBy {
+    pub(super) fn set(&self, may_sort: bool) {
+        self.may_not_sort.store(!may_sort, Ordering::Relaxed);
+    }
+
+    /// The argument of `lua/fetch.lua`.
+    pub(super) fn word(&self) -> &'static str {
+        if self.may_not_sort.load(Ordering::Relaxed) { "copy" } else { "sort" }
+    }
 }
 
 impl Call {
@@ -63,12 +87,25 @@ impl Call {
         if !answers.first().is_some_and(|answer| is_error(answer, "NOSCRIPT")) {
             return Ok(answers);
         }
-        let mut load = Pipeline::with_capacity(1);
-        load.cmd("SCRIPT").arg("LOAD").arg(self.source);
-        for answer in link.send(&load).await? {
-            link.checked(answer)?;
-        }
-        tracing::debug!(script = self.script.get_hash(), "the server did not know a script and was given it");
+        load(self.script, self.source, link).await?;
         link.send(&pipeline).await
     }
+
+    /// The command alone, for a pipeline of the caller's. Who uses it gives the server a script it does not know.
+    pub(super) fn into_command(self) -> Cmd {
+        self.command
+    }
+
+    /// Gives the server the script.
+    pub(super) async fn load(&self, link: &Link) -> Result<(), LinkError> {
+        load(self.script, self.source, link).await
+    }
+}
+
+async fn load(script: &Script, source: &str, link: &Link) -> Result<(), LinkError> {
+    let mut load = redis::cmd("SCRIPT");
+    load.arg("LOAD").arg(source);
+    link.ask(load).await?;
+    tracing::debug!(script = script.get_hash(), "the server did not know a script and was given it");
+    Ok(())
 }

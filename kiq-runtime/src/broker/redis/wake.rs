@@ -1,25 +1,34 @@
-//! Hearing of a job without asking again and again.
+//! Jobs that the server hands over the moment they come, so that an idle process need not ask.
 //!
-//! `BLMOVE q q RIGHT RIGHT` blocks until the queue has a job and then moves its tail onto itself: it takes nothing, so it may
-//! be cut off at any instant, and one that is left blocked does no harm. Each queue has a connection of its own for it,
-//! because a connection that blocks answers nobody else. The price: a push wakes one waiter of every idle process, not of
-//! one.
+//! `BLMOVE queue batch RIGHT LEFT` blocks until the queue has a job and then moves its oldest into a batch of this process: a
+//! batch of one, like any other. As with BRPOP the one who waits longest is served and nobody else wakes up; unlike with
+//! BRPOP the job is not lost with the answer. That rests on three rules:
+//! - The batch is in the index, under an id that is never used again, before anything can be moved into it: both go out in
+//!   one write, the index first.
+//! - What is still blocked when its process or connection is gone may hand over later. So the index keeps such an id
+//!   (`lua/release.lua`) until [`SURE`] has passed since somebody saw that it is gone.
+//! - Only the server's own word that nothing was moved ends an id before.
 //!
-//! All capsules of a process share one waiter a queue, and each is woken for its own queues only.
+//! Each queue has a connection of its own for it, because a connection that blocks answers nobody else.
 
-use std::collections::HashMap;
-use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::fmt;
+use std::future::poll_fn;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
-use tokio::runtime::Handle;
-use tokio::sync::Notify;
-use tokio::task::AbortHandle;
+use redis::{Pipeline, Value};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout, timeout_at};
 
+use crate::broker::{Arrival, Identity, Slot, UnitOfWork, Waiter};
 use crate::error::BrokerError;
+use crate::job::BoxFuture;
 
-use super::keys;
-use super::link::{Link, LinkError, Target};
+use super::held::Held;
+use super::link::{Link, LinkError, Live, Target, is_error};
+use super::{keys, reply};
 
 /// How long the server blocks before it says that there is nothing. Shorter than what idle connections survive in most
 /// networks.
@@ -28,132 +37,372 @@ const BLOCK: Duration = Duration::from_secs(30);
 /// Beyond its block time a connection is given this much before it counts as broken.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Queues that are waited for in this way; with more of them all are asked again and again instead.
-const MOST_QUEUES: usize = 16;
+/// So long after its process or connection was seen gone nothing is blocked for it on the server any more.
+pub(super) const SURE: Duration = Duration::from_secs(BLOCK.as_secs() + GRACE.as_secs());
 
-/// How often to ask where waiting is not possible.
+/// Connections of a process that block. Queues beyond are asked again and again instead.
+const MOST_CONNECTIONS: usize = 16;
+
+/// How often to ask where there is no connection to block.
 const POLL: Duration = Duration::from_millis(500);
 
-/// The waiters of one process.
+/// How soon to ask again where the server does not let us block, at first and at most.
+const PAUSES: [Duration; 2] = [Duration::from_millis(10), POLL];
+
+/// How soon to tell the server again to end a wait that had not begun when it was told.
+const REPEAT: Duration = Duration::from_millis(5);
+
+/// What all waiters of a process share.
 #[derive(Debug)]
 pub(super) struct Wake {
     target: Arc<Target>,
-    waiters: Mutex<HashMap<String, Waiter>>,
-    /// Told each time a waiter has heard something.
-    heard: Arc<Notify>,
-}
-
-#[derive(Debug)]
-struct Waiter {
+    identity: Identity,
+    /// For everything that must not block.
     link: Arc<Link>,
-    task: AbortHandle,
-    news: Arc<OnceLock<News>>,
+    held: Arc<Held>,
+    room: Arc<Semaphore>,
+    /// False once the server refused to end a wait.
+    may_unblock: AtomicBool,
 }
 
-/// What a waiter has heard.
-#[derive(Debug)]
-enum News {
-    /// The queue has a job.
-    Job,
-    /// The server does not let us wait; asking again and again still works.
-    Refused,
-    /// No answer; taken by the first who looks.
-    Fault(Mutex<Option<BrokerError>>),
+/// How a request for the next job ended.
+enum Outcome {
+    /// It was handed over, and there may be more.
+    Job { unit: UnitOfWork, more: bool },
+    /// The time ran out, or somebody ended it.
+    Nothing,
+    /// There is nothing to be had in this way.
+    Failed(BrokerError),
 }
 
-impl Wake {
-    pub(super) fn new(target: &Arc<Target>) -> Self {
-        Wake { target: Arc::clone(target), waiters: Mutex::default(), heard: Arc::default() }
-    }
-
-    /// Returns when one of the queues may have a job, or after `patience`.
-    pub(super) async fn wait(&self, queues: &[String], patience: Duration) -> Result<(), BrokerError> {
-        let runtime = Handle::try_current().map_err(|_| BrokerError::NoRuntime)?;
-        if queues.len() > MOST_QUEUES {
-            tokio::time::sleep(patience.min(POLL)).await;
-            return Ok(());
-        }
-        let news = self.arm(queues, &runtime);
-        let hear = async {
-            loop {
-                // Listening starts before looking, so that what comes in between is heard.
-                let mut heard = pin!(self.heard.notified());
-                heard.as_mut().enable();
-                let mut refused = 0;
-                for news in news.iter().filter_map(|news| news.get()) {
-                    match news {
-                        News::Job => return Ok(()),
-                        News::Refused => refused += 1,
-                        News::Fault(fault) => return lock(fault).take().map_or(Ok(()), Err),
-                    }
-                }
-                // A job in a queue that cannot be waited for makes no sound.
-                if refused == 0 {
-                    heard.await;
-                } else if tokio::time::timeout(POLL, heard).await.is_err() {
-                    return Ok(());
-                }
-            }
-        };
-        // Running out of patience is an answer too.
-        tokio::time::timeout(patience, hear).await.unwrap_or(Ok(()))
-    }
-
-    /// A waiter at work for each of the queues. What one heard before is asked again: it may be long gone.
-    fn arm(&self, queues: &[String], runtime: &Handle) -> Vec<Arc<OnceLock<News>>> {
-        let mut waiters = lock(&self.waiters);
-        let mut armed = Vec::with_capacity(queues.len());
-        for queue in queues {
-            let waiter = match waiters.get(queue) {
-                Some(waiter) if waiter.news.get().is_none() && !waiter.task.is_finished() => waiter,
-                other => {
-                    let link = match other {
-                        Some(waiter) => Arc::clone(&waiter.link),
-                        None => Arc::new(Link::with_patience(&self.target, BLOCK + GRACE)),
-                    };
-                    let news = Arc::<OnceLock<News>>::default();
-                    let listen =
-                        listen(Arc::clone(&link), keys::queue(queue), Arc::clone(&news), Arc::clone(&self.heard));
-                    let task = runtime.spawn(listen).abort_handle();
-                    waiters.entry(queue.clone()).insert_entry(Waiter { link, task, news }).into_mut()
-                }
-            };
-            armed.push(Arc::clone(&waiter.news));
-        }
-        armed
-    }
-}
-
-impl Drop for Wake {
-    fn drop(&mut self) {
-        for waiter in lock(&self.waiters).values() {
-            waiter.task.abort();
-        }
-    }
-}
+/// The connection that blocks for a queue, and its number on the server.
+type Seat = Arc<Mutex<Option<(Live, i64)>>>;
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Waits for one queue until it has a job or something goes wrong.
-async fn listen(link: Arc<Link>, key: String, news: Arc<OnceLock<News>>, heard: Arc<Notify>) {
-    let found = loop {
-        let mut wait = redis::cmd("BLMOVE");
-        wait.arg(&key).arg(&key).arg("RIGHT").arg("RIGHT").arg(BLOCK.as_secs());
-        match link.ask(wait).await {
-            Ok(redis::Value::Nil) => {}
-            Ok(_) => break News::Job,
-            // A full server refuses to move even onto itself, and a user may lack the right.
-            Err(LinkError { error: BrokerError::Refused { code, .. }, .. })
-                if matches!(code.as_str(), "OOM" | "NOPERM" | "WRONGTYPE") =>
-            {
-                break News::Refused;
-            }
-            Err(failed) => break News::Fault(Mutex::new(Some(failed.error))),
+impl Wake {
+    pub(super) fn new(target: &Arc<Target>, identity: &Identity, link: &Arc<Link>, held: &Arc<Held>) -> Self {
+        Wake {
+            target: Arc::clone(target),
+            identity: identity.clone(),
+            link: Arc::clone(link),
+            held: Arc::clone(held),
+            room: Arc::new(Semaphore::new(MOST_CONNECTIONS)),
+            may_unblock: AtomicBool::new(true),
         }
-    };
-    // Nobody else sets it.
-    let _ = news.set(found);
-    heard.notify_waiters();
+    }
+
+    /// Waits for one job.
+    async fn next(self: Arc<Self>, link: Arc<Link>, seat: Seat, queue: Arc<str>) -> Outcome {
+        if !self.held.has_lease() {
+            return Outcome::Failed(BrokerError::LeaseLost);
+        }
+        let live = match sit(&link, &seat).await {
+            Ok(live) => live,
+            Err(failed) => return Outcome::Failed(failed.error),
+        };
+        let id: Arc<str> = keys::handed_over(self.held.next_number()).into();
+        let batch = keys::batch(self.identity.as_str(), &id);
+        // From here on the batch is known, so that nobody takes it for lost; if this is dropped, it is lost.
+        let expected = self.held.expect([Arc::clone(&id)]);
+        let spent = self.held.spent();
+        let mut request = Pipeline::with_capacity(5);
+        if !spent.is_empty() {
+            let forget = request.cmd("HDEL").arg(keys::index(self.identity.as_str()));
+            spent.iter().for_each(|id| {
+                forget.arg(&**id).arg(keys::left(id));
+            });
+        }
+        self.register(&mut request, &id, &queue);
+        request.cmd("BLMOVE").arg(keys::queue(&queue)).arg(&batch).arg("RIGHT").arg("LEFT").arg(BLOCK.as_secs());
+        // Carried out right after the move: whether there is a backlog, which a fetch takes faster than one by one.
+        request.cmd("LLEN").arg(keys::queue(&queue));
+
+        let answers = match link.send_over(&live, &request).await {
+            Ok(answers) => answers,
+            Err(failed) => {
+                // It may have been handed over, and the answer lost; or may be yet. The latter is left to reclaiming.
+                return match self.look_at(&batch).await.and_then(|bytes| self.unit(&queue, &id, bytes)) {
+                    Some(unit) => {
+                        expected.arrived([(id, 1)]);
+                        Outcome::Job { unit, more: true }
+                    }
+                    None => Outcome::Failed(failed.error),
+                };
+            }
+        };
+        let mut answers = answers.into_iter();
+        if !spent.is_empty() && answers.next().is_some_and(|answer| !matches!(answer, Value::ServerError(_))) {
+            self.held.forget_spent(&spent);
+        }
+        let is_registered = !answers.by_ref().take(2).any(|answer| matches!(answer, Value::ServerError(_)));
+        let moved = match answers.next().ok_or_else(|| self.link.surprised()).and_then(|moved| link.checked(moved)) {
+            Ok(moved) => moved,
+            Err(failed) => {
+                self.held.spend(id);
+                return Outcome::Failed(failed.error);
+            }
+        };
+        let Some(bytes) = reply::bytes(&moved) else {
+            self.held.spend(id);
+            return Outcome::Nothing;
+        };
+        if !is_registered {
+            // The server was full for the first command and had room again for the last.
+            let mut register = Pipeline::with_capacity(2);
+            self.register(&mut register, &id, &queue);
+            if let Err(failed) = self.link.send(&register).await {
+                tracing::error!(error = %failed.error, "a job is performed that is lost if this process dies now");
+            }
+        }
+        let Some(unit) = self.unit(&queue, &id, bytes.to_vec()) else {
+            return Outcome::Failed(BrokerError::LeaseLost);
+        };
+        expected.arrived([(id, 1)]);
+        Outcome::Job { unit, more: answers.next().is_none_or(|left| reply::int(&left) != Some(0)) }
+    }
+
+    /// Makes a batch findable before anything is in it.
+    fn register(&self, request: &mut Pipeline, id: &str, queue: &str) {
+        let me = self.identity.as_str();
+        request.cmd("HSET").arg(keys::index(me)).arg(id).arg(queue).arg(keys::left(id)).arg(1);
+        request.cmd("SADD").arg(keys::OWNERS).arg(me);
+    }
+
+    /// What is in a batch of one.
+    async fn look_at(&self, batch: &str) -> Option<Vec<u8>> {
+        let mut first = redis::cmd("LINDEX");
+        first.arg(batch).arg(0);
+        let answer = self.link.ask(first).await.ok()?;
+        reply::bytes(&answer).map(<[u8]>::to_vec)
+    }
+
+    /// The job, unless the lease ran out meanwhile (this process was stopped, say): others may have taken it over by now,
+    /// and if not, it goes back with the next reclaim.
+    fn unit(&self, queue: &Arc<str>, id: &Arc<str>, bytes: Vec<u8>) -> Option<UnitOfWork> {
+        let slot = Slot { batch: Arc::clone(id), index: 1 };
+        self.held.has_lease().then(|| UnitOfWork { queue: Arc::clone(queue), payload: bytes.into(), slot })
+    }
+
+    /// Asks the server to end the waits of these connections.
+    async fn unblock(&self, clients: &[i64]) {
+        if clients.is_empty() || !self.may_unblock.load(Ordering::Relaxed) {
+            return;
+        }
+        let mut request = Pipeline::with_capacity(clients.len());
+        for client in clients {
+            request.cmd("CLIENT").arg("UNBLOCK").arg(*client);
+        }
+        // Without an answer the waits end by themselves.
+        let answers = self.link.send(&request).await.unwrap_or_default();
+        if answers.iter().any(|answer| is_error(answer, "NOPERM")) && self.may_unblock.swap(false, Ordering::Relaxed) {
+            tracing::info!(
+                "this Redis user may not CLIENT UNBLOCK: jobs that come to a busy process are given back instead"
+            );
+        }
+    }
+}
+
+/// The connection that blocks, once its number is known.
+async fn sit(link: &Link, seat: &Seat) -> Result<Live, LinkError> {
+    let live = link.live().await?;
+    if lock(seat).as_ref().is_none_or(|(known, _)| !known.is(&live)) {
+        let mut id = Pipeline::with_capacity(1);
+        id.cmd("CLIENT").arg("ID");
+        let answer = link.send_over(&live, &id).await?.pop();
+        // Where it is refused, there is no ending the wait either; no client has the number 0.
+        let number = answer.as_ref().and_then(reply::int).unwrap_or(0);
+        *lock(seat) = Some((live.clone(), number));
+    }
+    Ok(live)
+}
+
+/// The waiter of one set of queues.
+pub(super) struct RedisWaiter {
+    wake: Arc<Wake>,
+    lines: Vec<Line>,
+    /// Handed over, and not answered yet.
+    units: Vec<UnitOfWork>,
+    /// A fetch may find more.
+    look: bool,
+    /// The server does not let us wait, and this was said.
+    is_refused: bool,
+}
+
+/// One queue, and the connection that blocks for it.
+struct Line {
+    queue: Arc<str>,
+    link: Arc<Link>,
+    seat: Seat,
+    /// Under way. (In a mutex only because a future need not be `Sync`; nobody ever waits for it.)
+    call: Option<Mutex<BoxFuture<'static, Outcome>>>,
+    /// After a failure: for how long not to try, and until when.
+    pause: Option<(Duration, Instant)>,
+    _room: OwnedSemaphorePermit,
+}
+
+impl fmt::Debug for RedisWaiter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let armed: Vec<&str> =
+            self.lines.iter().filter(|line| line.call.is_some()).map(|line| line.queue.as_ref()).collect();
+        f.debug_struct("RedisWaiter").field("armed", &armed).finish_non_exhaustive()
+    }
+}
+
+impl RedisWaiter {
+    pub(super) fn new(wake: &Arc<Wake>) -> Self {
+        RedisWaiter { wake: Arc::clone(wake), lines: Vec::new(), units: Vec::new(), look: false, is_refused: false }
+    }
+
+    async fn hear(&mut self, queues: &[String], patience: Duration) -> Arrival {
+        let until = Instant::now() + patience;
+        // A queue that is not wanted any more.
+        let wanted = |line: &Line| queues.iter().any(|queue| **queue == *line.queue);
+        let others = self.clients(|line| !wanted(line));
+        self.wake.unblock(&others).await;
+        loop {
+            if !self.units.is_empty() || self.look {
+                return Arrival { units: std::mem::take(&mut self.units), look: std::mem::take(&mut self.look) };
+            }
+            let until = until.min(self.arm(queues));
+            if timeout_at(until, self.answered()).await.is_err() {
+                return Arrival { units: Vec::new(), look: true };
+            }
+        }
+    }
+
+    /// A request under way for each of the queues. Answers when to look at those which have none.
+    fn arm(&mut self, queues: &[String]) -> Instant {
+        let now = Instant::now();
+        let mut look_at = now + BLOCK + BLOCK;
+        for queue in queues {
+            let known = self.lines.iter().position(|line| *line.queue == **queue);
+            if known.is_none() && !self.add_line(queue) {
+                look_at = look_at.min(now + POLL);
+                continue;
+            }
+            let at = known.unwrap_or(self.lines.len().saturating_sub(1));
+            let Some(line) = self.lines.get_mut(at) else { continue };
+            match line.pause {
+                Some((_, until)) if until > now => look_at = look_at.min(until),
+                _ if line.call.is_some() => {}
+                _ => {
+                    let (link, seat, queue) = (Arc::clone(&line.link), Arc::clone(&line.seat), Arc::clone(&line.queue));
+                    line.call = Some(Mutex::new(Box::pin(Arc::clone(&self.wake).next(link, seat, queue))));
+                }
+            }
+        }
+        look_at
+    }
+
+    fn add_line(&mut self, queue: &str) -> bool {
+        let Ok(room) = Arc::clone(&self.wake.room).try_acquire_owned() else { return false };
+        self.lines.push(Line {
+            queue: queue.into(),
+            link: Arc::new(Link::with_patience(&self.wake.target, SURE)),
+            seat: Seat::default(),
+            call: None,
+            pause: None,
+            _room: room,
+        });
+        true
+    }
+
+    /// Returns when a request has been answered; never, when none is under way.
+    async fn answered(&mut self) {
+        poll_fn(|cx| {
+            let mut any = Poll::Pending;
+            for at in 0..self.lines.len() {
+                let Some(line) = self.lines.get_mut(at) else { continue };
+                let Some(call) = &mut line.call else { continue };
+                let call = call.get_mut().unwrap_or_else(PoisonError::into_inner);
+                let Poll::Ready(outcome) = call.as_mut().poll(cx) else { continue };
+                line.call = None;
+                any = Poll::Ready(());
+                self.note(at, outcome);
+            }
+            any
+        })
+        .await;
+    }
+
+    fn note(&mut self, at: usize, outcome: Outcome) {
+        let Some(line) = self.lines.get_mut(at) else { return };
+        match outcome {
+            Outcome::Failed(error) => {
+                let [first, most] = PAUSES;
+                let pause = line.pause.map_or(first, |(pause, _)| (pause * 2).min(most));
+                line.pause = Some((pause, Instant::now() + pause));
+                tracing::debug!(queue = &*line.queue, %error, ?pause, "no wait for jobs; asking for them instead");
+                // Of everything else the fetch tells.
+                let is_news =
+                    matches!(&error, BrokerError::Refused { code, .. } if matches!(code.as_str(), "OOM" | "NOPERM"));
+                if is_news && !std::mem::replace(&mut self.is_refused, true) {
+                    tracing::warn!(
+                        %error,
+                        "the store does not let this process wait for jobs; asking for them up to twice a second instead"
+                    );
+                }
+                return;
+            }
+            Outcome::Job { unit, more } => {
+                self.units.push(unit);
+                self.look |= more;
+            }
+            Outcome::Nothing => {}
+        }
+        line.pause = None;
+        if self.is_refused && self.lines.iter().all(|line| line.pause.is_none()) {
+            self.is_refused = false;
+            tracing::info!("the store lets this process wait for jobs again");
+        }
+    }
+
+    /// The numbers of the connections that block for such lines.
+    fn clients(&self, is_meant: impl Fn(&Line) -> bool) -> Vec<i64> {
+        let armed = self.lines.iter().filter(|line| line.call.is_some() && is_meant(line));
+        armed.filter_map(|line| lock(&line.seat).as_ref().map(|(_, client)| *client)).collect()
+    }
+
+    async fn end_waits(&mut self) -> Vec<UnitOfWork> {
+        let mut repeat = REPEAT;
+        while self.units.is_empty() && self.is_armed() {
+            let clients = self.clients(|_| true);
+            self.wake.unblock(&clients).await;
+            if self.wake.may_unblock.load(Ordering::Relaxed) {
+                // One that had not begun to block when it was told has to be told again.
+                let _ = timeout(repeat, self.answered()).await;
+                repeat = (repeat * 2).min(POLL);
+            } else {
+                self.answered().await;
+            }
+        }
+        self.look = false;
+        std::mem::take(&mut self.units)
+    }
+}
+
+impl Waiter for RedisWaiter {
+    fn wait<'a>(&'a mut self, queues: &'a [String], patience: Duration) -> BoxFuture<'a, Arrival> {
+        Box::pin(self.hear(queues, patience))
+    }
+
+    fn rest(&mut self) -> BoxFuture<'_, Vec<UnitOfWork>> {
+        Box::pin(self.end_waits())
+    }
+
+    fn is_armed(&self) -> bool {
+        !self.units.is_empty() || self.lines.iter().any(|line| line.call.is_some())
+    }
+}
+
+impl Drop for RedisWaiter {
+    fn drop(&mut self) {
+        // Nobody will perform these: from now on they count as lost, which brings them back.
+        for unit in &self.units {
+            self.wake.held.let_go(&unit.slot);
+        }
+    }
 }

@@ -19,5 +19,7 @@ redis.call('UNLINK', KEYS[5])
 for i = last + 1, #ARGV, 2 do
   redis.call('HSET', KEYS[5], ARGV[i], ARGV[i + 1])
 end
-redis.call('EXPIRE', KEYS[5], ARGV[3])
+if #ARGV > last then
+  redis.call('EXPIRE', KEYS[5], ARGV[3])
+end
 return redis.call('RPOP', KEYS[6])

@@ -1,0 +1,84 @@
+//! Which Redis the environment names.
+
+use crate::error::BrokerError;
+
+/// The variable that names the Redis, and what it says.
+#[cfg(feature = "redis")]
+pub(super) fn redis_url(read: impl Fn(&str) -> Option<String>) -> Result<(String, String), EnvironmentError> {
+    let full = |variable: &str| match read(variable) {
+        Some(value) if value.trim().is_empty() => Err(EnvironmentError::Empty { variable: variable.to_owned() }),
+        value => Ok(value),
+    };
+    if let Some(url) = full("KIQ_REDIS_URL")? {
+        return Ok(("KIQ_REDIS_URL".to_owned(), url));
+    }
+    if let Some(name) = full("REDIS_PROVIDER")? {
+        let name = name.trim().to_owned();
+        if name.contains(':') {
+            return Err(EnvironmentError::ProviderHoldsUrl);
+        }
+        return match full(&name)? {
+            Some(url) => Ok((name, url)),
+            None => Err(EnvironmentError::ProviderUnset { variable: name }),
+        };
+    }
+    match full("REDIS_URL")? {
+        Some(url) => Ok(("REDIS_URL".to_owned(), url)),
+        None => Ok(("the default".to_owned(), "redis://127.0.0.1:6379/0".to_owned())),
+    }
+}
+
+/// The environment does not name a Redis that can be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EnvironmentError {
+    /// A variable is set to nothing.
+    #[error("{variable} is set but empty; unset it or give it an address like redis://127.0.0.1:6379/0")]
+    Empty {
+        /// The variable.
+        variable: String,
+    },
+    /// `REDIS_PROVIDER` holds an address.
+    #[error("REDIS_PROVIDER must hold the name of a variable, not an address; put the address into REDIS_URL")]
+    ProviderHoldsUrl,
+    /// `REDIS_PROVIDER` names a variable that is not there.
+    #[error("REDIS_PROVIDER names {variable}, and that variable is not set")]
+    ProviderUnset {
+        /// The variable.
+        variable: String,
+    },
+    /// A variable holds no address.
+    #[error("{variable}: {source}")]
+    BadUrl {
+        /// The variable.
+        variable: String,
+        /// What is wrong with it.
+        source: BrokerError,
+    },
+}
+
+#[cfg(all(test, feature = "redis"))]
+mod tests {
+    use super::*;
+
+    fn url(variables: &[(&str, &str)]) -> Result<(String, String), EnvironmentError> {
+        redis_url(|name| variables.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned()))
+    }
+
+    #[test]
+    fn the_environment_names_a_redis_in_four_ways() {
+        let found = |variables: &[(&str, &str)]| url(variables).unwrap().1;
+        assert_eq!(found(&[("KIQ_REDIS_URL", "a"), ("REDIS_PROVIDER", "X"), ("REDIS_URL", "c")]), "a");
+        assert_eq!(found(&[("REDIS_PROVIDER", "X"), ("X", "b"), ("REDIS_URL", "c")]), "b");
+        assert_eq!(found(&[("REDIS_URL", "c")]), "c");
+        assert_eq!(found(&[]), "redis://127.0.0.1:6379/0");
+    }
+
+    #[test]
+    fn an_environment_that_names_none_says_what_is_wrong() {
+        let says = |variables: &[(&str, &str)]| url(variables).unwrap_err().to_string();
+        assert!(says(&[("REDIS_URL", " \n")]).starts_with("REDIS_URL is set but empty"));
+        assert!(says(&[("REDIS_PROVIDER", "redis://h")]).contains("name of a variable, not an address"));
+        assert_eq!(says(&[("REDIS_PROVIDER", "X")]), "REDIS_PROVIDER names X, and that variable is not set");
+    }
+}

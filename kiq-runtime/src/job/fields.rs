@@ -1,0 +1,214 @@
+//! The fields of a JSON object in their order, each value as the text it was.
+//!
+//! A worker reads far more jobs than it changes, and a client writes each once, so both are without copies: what was read
+//! stays where it is, shared with whoever holds the bytes, and what is new is written in the form it is stored in.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use super::json;
+
+/// The fields. Of a name that comes twice the last counts, as for Ruby.
+#[derive(Clone)]
+pub(super) struct Fields {
+    /// What was parsed: text.
+    read: Arc<[u8]>,
+    /// What was written since.
+    written: String,
+    list: Vec<(Place, Place)>,
+    /// `written` is the object as it is stored, but for the closing brace.
+    is_in_order: bool,
+}
+
+/// From here to there in one of the two texts.
+#[derive(Clone, Copy)]
+pub(super) enum Place {
+    Read(usize, usize),
+    Written(usize, usize),
+}
+
+impl Place {
+    /// The empty text.
+    pub(super) const NOWHERE: Place = Place::Written(0, 0);
+}
+
+impl Fields {
+    /// None yet, and room for so many bytes.
+    pub(super) fn with_capacity(bytes: usize) -> Self {
+        let mut written = String::with_capacity(bytes);
+        written.push('{');
+        Fields { read: Arc::default(), written, list: Vec::with_capacity(10), is_in_order: true }
+    }
+
+    /// Those of a JSON object.
+    pub(super) fn parse(bytes: Arc<[u8]>) -> Result<Self, String> {
+        let text = std::str::from_utf8(&bytes).map_err(|error| error.to_string())?;
+        let mut written = String::new();
+        let mut list = Vec::with_capacity(12);
+        let found = json::fields(text, |name, value| {
+            let escaped = text.get(name.clone()).filter(|name| name.contains('\\'));
+            let name = match escaped.and_then(|_| text_of(text.get(name.start - 1..name.end + 1)?)) {
+                Some(name) => append(&mut written, &name),
+                None => Place::Read(name.start, name.end),
+            };
+            list.push((name, Place::Read(value.start, value.end)));
+        });
+        found.map_err(|fault| fault.to_string())?;
+        Ok(Fields { read: bytes, written, list, is_in_order: false })
+    }
+
+    fn bytes(&self, place: Place) -> &[u8] {
+        match place {
+            Place::Read(from, to) => self.read.get(from..to),
+            Place::Written(from, to) => self.written.as_bytes().get(from..to),
+        }
+        .unwrap_or_default()
+    }
+
+    pub(super) fn text(&self, place: Place) -> &str {
+        // Known to be text, and cut where text may be.
+        std::str::from_utf8(self.bytes(place)).unwrap_or_default()
+    }
+
+    fn place(&self, field: &str) -> Option<Place> {
+        self.list.iter().rev().find(|(name, _)| self.bytes(*name) == field.as_bytes()).map(|(_, value)| *value)
+    }
+
+    pub(super) fn get(&self, field: &str) -> Option<&str> {
+        self.place(field).map(|place| self.text(place))
+    }
+
+    /// Where the text of a field is whose value is a JSON string.
+    pub(super) fn text_place(&mut self, field: &str) -> Option<Place> {
+        let place = self.place(field)?;
+        match text_of(self.text(place))? {
+            Cow::Borrowed(_) => Some(match place {
+                Place::Read(from, to) => Place::Read(from + 1, to - 1),
+                Place::Written(from, to) => Place::Written(from + 1, to - 1),
+            }),
+            Cow::Owned(text) => {
+                self.is_in_order = false;
+                Some(append(&mut self.written, &text))
+            }
+        }
+    }
+
+    /// Adds a field that is not there yet. `value` is JSON.
+    pub(super) fn add(&mut self, field: &str, value: &str) {
+        if !is_plain(field) {
+            self.is_in_order = false;
+        }
+        if !self.list.is_empty() {
+            self.written.push(',');
+        }
+        self.written.push('"');
+        let name = append(&mut self.written, field);
+        self.written.push_str("\":");
+        let value = append(&mut self.written, value);
+        self.list.push((name, value));
+    }
+
+    /// Adds a field that is not there yet, and whose value is a text.
+    pub(super) fn add_text(&mut self, field: &str, text: &str) {
+        if is_plain(text) {
+            self.add(field, "\"\"");
+            // Between the quotes.
+            self.written.pop();
+            self.written.push_str(text);
+            self.written.push('"');
+            if let Some((_, Place::Written(_, to))) = self.list.last_mut() {
+                *to = self.written.len();
+            }
+        } else {
+            self.add(field, &json_string(text));
+        }
+    }
+
+    /// Sets a field; a new one goes to the end. `value` is JSON.
+    pub(super) fn set(&mut self, field: &str, value: &str) {
+        if self.place(field).is_none() {
+            return self.add(field, value);
+        }
+        self.is_in_order = false;
+        let place = append(&mut self.written, value);
+        let Fields { read, written, list, .. } = self;
+        // All of them, so that the last still counts.
+        for (name, old) in list.iter_mut() {
+            let is_it = match name {
+                Place::Read(from, to) => read.get(*from..*to) == Some(field.as_bytes()),
+                Place::Written(from, to) => written.get(*from..*to) == Some(field),
+            };
+            if is_it {
+                *old = place;
+            }
+        }
+    }
+
+    pub(super) fn remove(&mut self, field: &str) {
+        if self.place(field).is_some() {
+            self.is_in_order = false;
+            let list = std::mem::take(&mut self.list);
+            self.list = list.into_iter().filter(|(name, _)| self.bytes(*name) != field.as_bytes()).collect();
+        }
+    }
+
+    /// The beginning of a field's value, for messages.
+    pub(super) fn excerpt(&self, field: &str) -> String {
+        self.get(field).map_or_else(|| "nothing".to_owned(), |raw| raw.chars().take(40).collect())
+    }
+
+    /// The JSON object.
+    pub(super) fn to_text(&self) -> String {
+        let mut text = String::with_capacity(self.read.len() + self.written.len() + 16);
+        if self.is_in_order {
+            text.push_str(&self.written);
+        } else {
+            text.push('{');
+            for (at, (name, value)) in self.list.iter().enumerate() {
+                if at > 0 {
+                    text.push(',');
+                }
+                text.push_str(&json_string(self.text(*name)));
+                text.push(':');
+                text.push_str(self.text(*value));
+            }
+        }
+        text.push('}');
+        text
+    }
+}
+
+impl fmt::Display for Fields {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.to_text())
+    }
+}
+
+fn append(text: &mut String, part: &str) -> Place {
+    let from = text.len();
+    text.push_str(part);
+    Place::Written(from, text.len())
+}
+
+/// Whether a text is itself in JSON, between quotes.
+fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\')
+}
+
+/// A text as a JSON string.
+fn json_string(text: &str) -> String {
+    if is_plain(text) {
+        return ["\"", text, "\""].concat();
+    }
+    // Text is always written.
+    serde_json::to_string(text).unwrap_or_else(|_| "\"\"".to_owned())
+}
+
+/// The text of a JSON string, borrowed when it has no escapes.
+pub(super) fn text_of(raw: &str) -> Option<Cow<'_, str>> {
+    match raw.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+        Some(text) if !text.contains('\\') => Some(Cow::Borrowed(text)),
+        _ => serde_json::from_str(raw).ok().map(Cow::Owned),
+    }
+}

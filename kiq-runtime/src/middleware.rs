@@ -1,0 +1,198 @@
+//! What is wrapped around every run of a job: `async fn(JobContext, NextRun) -> JobResult`, outermost first.
+//!
+//! What is wrapped around every enqueue is `client/middleware.rs`.
+
+use std::any::type_name;
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+
+use crate::job::{BoxFuture, JobContext, JobResult};
+
+/// Wraps every run of a worker's jobs. A plain async function is one, and so is a struct with state.
+///
+/// It is called once for each run of a job that this program knows, within the job's time limit, in its tracing span and with
+/// its request context. It may look at the job ([`JobContext::is`], [`JobContext::job`]), at the worker's state
+/// ([`JobContext::state`]), do something before and after, change how the run ended, or not go on at all: a run that ends
+/// `Ok` without [`NextRun::run`] counts as done. A panic in it is a failure of the run.
+///
+/// # Examples
+/// ```standalone_crate
+/// use kiq::{App, JobContext, JobResult, NextRun, RunMiddleware};
+/// use std::sync::Arc;
+/// use tokio::sync::Semaphore;
+///
+/// async fn announce(cx: JobContext, next: NextRun) -> JobResult {
+///     println!("{} begins, try {}", cx.class(), cx.attempt());
+///     next.run(cx).await
+/// }
+///
+/// struct AtMost(Arc<Semaphore>);
+///
+/// impl RunMiddleware for AtMost {
+///     async fn call(&self, cx: JobContext, next: NextRun) -> JobResult {
+///         let _permit = self.0.acquire().await;
+///         next.run(cx).await
+///     }
+/// }
+///
+/// // One value for the workers and for the tests.
+/// let app = App::new().run_middleware(announce).run_middleware(AtMost(Arc::new(Semaphore::new(5))));
+/// # let _ = app;
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be wrapped around runs",
+    label = "not a middleware for runs",
+    note = "write `async fn name(cx: JobContext, next: NextRun) -> JobResult`, or implement `RunMiddleware` for a struct"
+)]
+pub trait RunMiddleware: Send + Sync + 'static {
+    /// One run.
+    ///
+    /// # Errors
+    /// How the run failed.
+    fn call(&self, cx: JobContext, next: NextRun) -> impl Future<Output = JobResult> + Send;
+}
+
+impl<F, R> RunMiddleware for F
+where
+    F: Fn(JobContext, NextRun) -> R + Send + Sync + 'static,
+    R: Future<Output = JobResult> + Send,
+{
+    fn call(&self, cx: JobContext, next: NextRun) -> impl Future<Output = JobResult> + Send {
+        self(cx, next)
+    }
+}
+
+/// The rest of a run: the middleware further in, then the job itself.
+pub struct NextRun {
+    chain: RunChain,
+    at: usize,
+    run: Run,
+}
+
+type Run = fn(JobContext) -> BoxFuture<'static, JobResult>;
+
+impl NextRun {
+    /// Goes on with the run.
+    ///
+    /// # Errors
+    /// How it failed.
+    ///
+    /// # Cancel safety
+    /// Dropping it stops the job where it awaits.
+    pub async fn run(self, cx: JobContext) -> JobResult {
+        let NextRun { chain, at, run } = self;
+        match chain.at(at) {
+            Some(middleware) => middleware.call(cx, NextRun { chain, at: at + 1, run }).await,
+            None => run(cx).await,
+        }
+    }
+}
+
+impl fmt::Debug for NextRun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rest = self.chain.names().split_off(self.at);
+        f.debug_tuple("NextRun").field(&rest).finish()
+    }
+}
+
+/// The same trait as an object.
+pub(crate) trait AnyRunMiddleware: Send + Sync {
+    fn call(&self, cx: JobContext, next: NextRun) -> BoxFuture<'_, JobResult>;
+}
+
+impl<M: RunMiddleware> AnyRunMiddleware for M {
+    fn call(&self, cx: JobContext, next: NextRun) -> BoxFuture<'_, JobResult> {
+        Box::pin(RunMiddleware::call(self, cx, next))
+    }
+}
+
+/// All that is wrapped around runs.
+pub(crate) type RunChain = Chain<dyn AnyRunMiddleware>;
+
+impl RunChain {
+    /// Wraps `middleware` around runs, inside of all before it, or around all of them.
+    pub(crate) fn wrap<M: RunMiddleware>(&mut self, middleware: M, is_outermost: bool) {
+        self.add(short_name(type_name::<M>()), Arc::new(middleware), is_outermost);
+    }
+
+    /// Runs a job in it. Without middleware that is the direct call.
+    pub(crate) fn run(&self, cx: JobContext, run: Run) -> BoxFuture<'static, JobResult> {
+        if self.is_empty() {
+            return run(cx);
+        }
+        Box::pin(NextRun { chain: self.clone(), at: 0, run }.run(cx))
+    }
+}
+
+/// Middleware by name, outermost first. Cheap to clone.
+pub(crate) struct Chain<M: ?Sized>(Arc<[(&'static str, Arc<M>)]>);
+
+impl<M: ?Sized> Chain<M> {
+    pub(crate) fn add(&mut self, name: &'static str, middleware: Arc<M>, is_outermost: bool) {
+        let mut links = self.0.to_vec();
+        let at = if is_outermost { 0 } else { links.len() };
+        links.insert(at, (name, middleware));
+        self.0 = links.into();
+    }
+
+    /// Takes out all of that name. Answers whether there was one.
+    pub(crate) fn remove(&mut self, name: &str) -> bool {
+        let before = self.0.len();
+        self.0 = self.0.iter().filter(|(other, _)| *other != name).cloned().collect();
+        self.0.len() < before
+    }
+
+    /// Puts another chain inside of this one.
+    pub(crate) fn extend(&mut self, inner: &Self) {
+        self.0 = self.0.iter().chain(inner.0.iter()).cloned().collect();
+    }
+
+    /// The middleware at a place, the outermost at 0.
+    pub(crate) fn at(&self, place: usize) -> Option<Arc<M>> {
+        self.0.get(place).map(|(_, middleware)| Arc::clone(middleware))
+    }
+
+    pub(crate) fn names(&self) -> Vec<&'static str> {
+        self.0.iter().map(|(name, _)| *name).collect()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl<M: ?Sized> Clone for Chain<M> {
+    fn clone(&self) -> Self {
+        Chain(Arc::clone(&self.0))
+    }
+}
+
+impl<M: ?Sized> Default for Chain<M> {
+    fn default() -> Self {
+        Chain(Arc::new([]))
+    }
+}
+
+impl<M: ?Sized> fmt::Debug for Chain<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.names()).finish()
+    }
+}
+
+/// A type's name without its path and its parameters: `announce` of `my_app::jobs::announce`.
+pub(crate) fn short_name(full: &'static str) -> &'static str {
+    let path = full.split('<').next().unwrap_or(full);
+    path.rsplit("::").next().unwrap_or(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_middleware_is_known_by_the_end_of_its_path() {
+        assert_eq!(short_name("my_app::jobs::announce"), "announce");
+        assert_eq!(short_name("my_app::Limit<std::time::Duration>"), "Limit");
+    }
+}

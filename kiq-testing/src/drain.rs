@@ -1,0 +1,209 @@
+//! Plays jobs through: takes them in order, runs each with the worker's own steps, moves the clock when none is left for now.
+
+use std::fmt;
+use std::future::IntoFuture;
+
+use kiq_runtime::Timestamp;
+use kiq_runtime::broker::{Entry, JobSet};
+use kiq_runtime::error::BrokerError;
+use kiq_runtime::job::BoxFuture;
+use kiq_runtime::worker::BuildError;
+
+use crate::fake::{Fake, is_of};
+use crate::report::{Outcome, Report, Run};
+
+/// Runs in one drain before it is taken for endless.
+pub const DEFAULT_LIMIT: usize = 10_000;
+
+/// Jobs about to be run. Awaiting it runs them, and answers what ran.
+///
+/// # Errors
+/// [`DrainError`]; its [`report`](DrainError::report) has what ran before.
+#[must_use = "no job runs until this is awaited"]
+pub struct Drain<'a> {
+    fake: &'a Fake,
+    plan: Plan,
+}
+
+/// What to run, and when to stop.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) class: Option<&'static str>,
+    pub(crate) retries: bool,
+    /// Whether failures are no errors.
+    pub(crate) failures: bool,
+    pub(crate) until: Option<Timestamp>,
+    pub(crate) limit: usize,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Plan { class: None, retries: false, failures: false, until: None, limit: DEFAULT_LIMIT }
+    }
+}
+
+impl<'a> Drain<'a> {
+    pub(crate) fn new(fake: &'a Fake, plan: Plan) -> Self {
+        Drain { fake, plan }
+    }
+
+    /// Plays retries through too, moving the clock to each. A failure is then an error only when it is a job's last.
+    pub fn with_retries(mut self) -> Self {
+        self.plan.retries = true;
+        self
+    }
+
+    /// Answers what failed in the report, and not as an error.
+    pub fn allow_failures(mut self) -> Self {
+        self.plan.failures = true;
+        self
+    }
+
+    /// After so many runs there is an end. Default: [`DEFAULT_LIMIT`].
+    pub fn limit(mut self, runs: usize) -> Self {
+        self.plan.limit = runs;
+        self
+    }
+}
+
+impl<'a> IntoFuture for Drain<'a> {
+    type Output = Result<Report, DrainError>;
+    type IntoFuture = BoxFuture<'a, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let _turn = self.fake.inner.playing.try_lock().map_err(|_| DrainError::Busy)?;
+            play(self.fake, &self.plan).await
+        })
+    }
+}
+
+impl fmt::Debug for Drain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Drain").field("plan", &self.plan).finish_non_exhaustive()
+    }
+}
+
+async fn play(fake: &Fake, plan: &Plan) -> Result<Report, DrainError> {
+    let worker = fake.inner.worker()?;
+    let mut report = Report::default();
+    loop {
+        worker.beat().await?;
+        worker.promote().await;
+        if report.runs().len() >= plan.limit && is_queued(fake, plan.class) {
+            return Err(DrainError::Endless { limit: plan.limit, report: Box::new(report) });
+        }
+        if let Some(run) = run_first(fake, |bytes| is_of(bytes, plan.class)).await? {
+            let fails = match &run.outcome {
+                Outcome::Done | Outcome::TakenOver => false,
+                Outcome::Retry { .. } => !plan.retries,
+                _ => true,
+            };
+            report.add(run);
+            if fails && !plan.failures {
+                return Err(DrainError::Failed { report: Box::new(report) });
+            }
+            continue;
+        }
+        match next_due(fake, plan).filter(|next| plan.until.is_none_or(|until| *next <= until)) {
+            Some(next) => fake.inner.hand.move_to(next).await,
+            None => break,
+        }
+    }
+    if let Some(until) = plan.until {
+        fake.inner.hand.move_to(until).await;
+    }
+    Ok(report)
+}
+
+/// Runs the first job in a queue that `wanted` answers true for.
+pub(crate) async fn run_first(fake: &Fake, wanted: impl Fn(&[u8]) -> bool) -> Result<Option<Run>, DrainError> {
+    let worker = fake.inner.worker()?;
+    worker.beat().await?;
+    let Some(unit) = fake.inner.store.take_first(worker.identity(), |_, bytes| wanted(bytes))? else { return Ok(None) };
+    let (at, bytes, queue) = (fake.now(), unit.payload.clone(), unit.queue.clone());
+    let event = worker.perform(unit).await;
+    Ok(Some(Run::new(at, &queue, &bytes, event)))
+}
+
+pub(crate) async fn perform_one(fake: &Fake, class: &'static str) -> Result<Run, DrainError> {
+    let _turn = fake.inner.playing.try_lock().map_err(|_| DrainError::Busy)?;
+    let worker = fake.inner.worker()?;
+    worker.beat().await?;
+    worker.promote().await;
+    let run = run_first(fake, |bytes| is_of(bytes, Some(class))).await?.ok_or(DrainError::Empty { class })?;
+    match run.outcome {
+        Outcome::Done => Ok(run),
+        _ => Err(DrainError::Failed { report: Box::new(Report::of(run)) }),
+    }
+}
+
+fn is_queued(fake: &Fake, class: Option<&str>) -> bool {
+    fake.inner.store.queued().iter().any(|(_, bytes)| is_of(bytes, class))
+}
+
+fn next_due(fake: &Fake, plan: &Plan) -> Option<Timestamp> {
+    let first = |set| {
+        let entry = fake.set(set).into_iter().find(|entry: &Entry| is_of(&entry.payload, plan.class))?;
+        Some(entry.at)
+    };
+    let retries = plan.retries.then(|| first(JobSet::Retry)).flatten();
+    [retries, first(JobSet::Scheduled)].into_iter().flatten().min()
+}
+
+/// Jobs were not all run, or not all well.
+#[derive(thiserror::Error)]
+#[non_exhaustive]
+pub enum DrainError {
+    /// A job failed: the last of the report.
+    #[error("{}", report.told_as_failure())]
+    Failed {
+        /// What ran, to the failure.
+        report: Box<Report>,
+    },
+    /// Jobs go on enqueueing jobs.
+    #[error("{}", report.told_as_endless(*limit))]
+    Endless {
+        /// How many ran.
+        limit: usize,
+        /// What ran.
+        report: Box<Report>,
+    },
+    /// There is no such job in a queue.
+    #[error(
+        "no {class} is in a queue, so none can be performed (one that waits for its time is run by `advance` or `drain`)"
+    )]
+    Empty {
+        /// The class.
+        class: &'static str,
+    },
+    /// Jobs are being run here already.
+    #[error("jobs of this test are being run already; a job cannot drain, nor can two tasks at once")]
+    Busy,
+    /// The worker could not be made.
+    #[error(transparent)]
+    Worker(#[from] BuildError),
+    /// The worker could not be made, as was said before.
+    #[error("the worker of this test could not be built, as its first use said")]
+    Broken,
+    /// The store did not answer.
+    #[error(transparent)]
+    Store(#[from] BrokerError),
+}
+
+impl DrainError {
+    /// What ran before; nothing, when it could not begin.
+    pub fn report(&self) -> Option<&Report> {
+        match self {
+            DrainError::Failed { report } | DrainError::Endless { report, .. } => Some(report),
+            _ => None,
+        }
+    }
+}
+
+/// As text: it is what a failing test prints.
+impl fmt::Debug for DrainError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
