@@ -9,6 +9,7 @@ mod pushing;
 mod reclaiming;
 mod redis_faults;
 mod redis_only;
+mod resync;
 mod settling;
 mod setup;
 mod tls;

@@ -23,6 +23,9 @@ const WORKER_OF: &str = "KIQ_TEST_WORKER_OF";
 /// Holds how many jobs that worker may have done without Redis knowing.
 const MAX_UNACKED: &str = "KIQ_TEST_MAX_UNACKED";
 
+/// Set in a worker that does not end when everything is settled.
+const STAYS: &str = "KIQ_TEST_STAYS";
+
 /// Says that it runs, and on its first run never ends.
 #[kiq::job]
 async fn stall_once(marker: String, cx: &JobContext) {
@@ -70,6 +73,9 @@ async fn worker_process() {
         .unwrap();
     let mut events = worker.events();
     let all_settled = async {
+        if std::env::var(STAYS).is_ok() {
+            std::future::pending::<()>().await;
+        }
         // A reclaim may bring the last job at any time, so look again at every event and every so often.
         loop {
             let event = tokio::time::timeout(Duration::from_millis(100), events.next()).await;
@@ -93,13 +99,32 @@ struct WorkerProcess {
 
 impl WorkerProcess {
     fn start(server: &RedisServer, max_unacked: usize) -> Self {
-        let mut child = Command::new(std::env::current_exe().unwrap())
+        Self::spawn(Self::command(server, max_unacked))
+    }
+
+    /// One that does not end by itself, as soon as it waits for jobs and so many connections are blocked in all.
+    fn start_waiting(server: &RedisServer, waiting: usize) -> Self {
+        let mut command = Self::command(server, 256);
+        command.env(STAYS, "yes");
+        let worker = Self::spawn(command);
+        while blocked(server) != waiting {
+            std::thread::yield_now();
+        }
+        worker
+    }
+
+    fn command(server: &RedisServer, max_unacked: usize) -> Command {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command
             .args(["worker_process", "--exact", "--nocapture", "--test-threads=1"])
             .env(WORKER_OF, server.url())
             .env(MAX_UNACKED, max_unacked.to_string())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+            .stdout(Stdio::piped());
+        command
+    }
+
+    fn spawn(mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         WorkerProcess { child, lines }
     }
@@ -123,6 +148,18 @@ impl WorkerProcess {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
+
+    /// The same, and all that it had said before.
+    fn kill_and_hear(mut self) -> Vec<String> {
+        self.child.kill().unwrap();
+        let lines = self.lines.by_ref().map_while(Result::ok);
+        lines.filter_map(|line| line.split_once("RUN ").map(|(_, jid)| jid.to_owned())).collect()
+    }
+
+    fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
+    }
 }
 
 impl Drop for WorkerProcess {
@@ -130,6 +167,73 @@ impl Drop for WorkerProcess {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// How many connections wait for jobs.
+fn blocked(server: &RedisServer) -> usize {
+    let clients: String = redis::cmd("INFO").arg("clients").query(&mut server.connection()).unwrap();
+    clients.lines().find_map(|line| line.strip_prefix("blocked_clients:")).unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn no_job_is_lost_to_kills_of_workers_that_are_just_handed_one() {
+    const KILLS: u32 = 30;
+    let server = RedisServer::start();
+    let client = Client::connect(&server.url()).unwrap();
+    let mut runs: HashMap<String, usize> = HashMap::new();
+
+    for number in 0..KILLS {
+        let worker = WorkerProcess::start_waiting(&server, 1);
+        let receipt = Count::enqueue().on(&client).await.unwrap();
+        runs.entry(receipt.jid.to_string()).or_default();
+        // From the very moment it is handed over to well after it is done.
+        let moment = std::time::Instant::now();
+        while moment.elapsed() < Duration::from_micros(50) * number {
+            std::hint::spin_loop();
+        }
+        for jid in worker.kill_and_hear() {
+            *runs.entry(jid).or_default() += 1;
+        }
+        while blocked(&server) != 0 {}
+    }
+    let mut last = WorkerProcess::start(&server, 256);
+    while let Some(jid) = last.next_run() {
+        *runs.entry(jid).or_default() += 1;
+    }
+
+    assert_eq!(runs.len(), KILLS as usize);
+    let lost: Vec<&String> = runs.iter().filter(|(_, runs)| **runs == 0).map(|(jid, _)| jid).collect();
+    assert!(lost.is_empty(), "{lost:?}");
+    let stats = Inspector::new(&client).stats().await.unwrap();
+    assert_eq!((stats.unsettled(), stats.dead, stats.failed, stats.processed), (0, 0, 0, u64::from(KILLS)));
+}
+
+#[tokio::test]
+async fn a_process_that_was_stopped_does_not_run_what_was_handed_to_it_meanwhile() {
+    let server = RedisServer::start();
+    let client = Client::connect(&server.url()).unwrap();
+    let first = WorkerProcess::start_waiting(&server, 1);
+    first.signal("-STOP");
+    let leases = || -> usize {
+        redis::cmd("KEYS").arg("kiq:lease:*").query::<Vec<String>>(&mut server.connection()).unwrap().len()
+    };
+    while leases() > 0 {
+        std::thread::yield_now();
+    }
+    // The one that is stopped has waited longest, so it is handed the job; the other finds it there.
+    let mut second = WorkerProcess::start_waiting(&server, 2);
+    let receipt = Count::enqueue().on(&client).await.unwrap();
+    assert_eq!(second.next_run().as_deref(), Some(receipt.jid.as_str()));
+
+    first.signal("-CONT");
+    while leases() < 2 {
+        std::thread::yield_now();
+    }
+    second.kill();
+    // It is well again, and this is the first job it runs.
+    let mut first = first;
+    let receipt = Count::enqueue().on(&client).await.unwrap();
+    assert_eq!(first.next_run().as_deref(), Some(receipt.jid.as_str()));
 }
 
 #[tokio::test]

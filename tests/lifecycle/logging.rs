@@ -12,15 +12,20 @@ use crate::setup::Setup;
 
 /// Warnings and errors, a line each: the message, then the fields.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<String>>>);
+pub struct Log(Arc<Mutex<Vec<String>>>);
 
 impl Log {
     /// The one line that begins like this.
-    fn line(&self, beginning: &str) -> String {
+    pub fn line(&self, beginning: &str) -> String {
         let lines = self.0.lock().unwrap();
         let found: Vec<&String> = lines.iter().filter(|line| line.starts_with(beginning)).collect();
         assert_eq!(found.len(), 1, "{beginning}: {lines:?}");
         found[0].clone()
+    }
+
+    /// How many begin like this.
+    pub fn count(&self, beginning: &str) -> usize {
+        self.0.lock().unwrap().iter().filter(|line| line.starts_with(beginning)).count()
     }
 }
 

@@ -29,8 +29,11 @@ impl Setup {
     }
 
     pub fn redis() -> Self {
+        Setup::on(RedisServer::start())
+    }
+
+    pub fn on(server: RedisServer) -> Self {
         let clock = Clock::manual(START);
-        let server = RedisServer::start();
         let broker = RedisBroker::open(&server.url(), clock.clone()).unwrap();
         Setup::new(Arc::new(broker), clock, Some(server))
     }

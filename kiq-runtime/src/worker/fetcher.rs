@@ -13,6 +13,7 @@ use crate::random;
 
 use super::desk::Desk;
 use super::order::QueueOrder;
+use super::pauses::Pauses;
 use super::prefetch::Prefetch;
 use super::{LONGEST_PAUSE, Phase, Shared};
 
@@ -205,19 +206,48 @@ impl Fetcher {
     }
 }
 
-/// Puts jobs back that nobody has begun. What cannot be put back is performed here after all.
+/// Puts jobs back that nobody has begun. What certainly cannot be put back is performed here after all.
+///
+/// Without an answer it may have been done: the jobs could run elsewhere by now, so this process does not begin them, and
+/// asks again until it knows. (What is back already is passed over then.) A worker that stops meanwhile leaves them to its
+/// sign-off, or to the end of its lease.
 async fn give_back(shared: &Shared, desk: &Desk, units: Vec<UnitOfWork>) {
     if units.is_empty() {
         return;
     }
-    match shared.consumer.give_back(&units).await {
-        Ok(jobs) => {
-            tracing::debug!(jobs, "given back unbegun: no processor is free for them");
-            shared.events.tell(|| Event::GivenBack { jobs });
+    let mut pauses = Pauses::new();
+    let mut may_be_done = false;
+    loop {
+        match shared.consumer.give_back(&units).await {
+            Ok(jobs) => {
+                tracing::debug!(jobs, "given back unbegun: no processor is free for them");
+                // An earlier attempt may have done it.
+                let jobs = if may_be_done { units.len() } else { jobs };
+                if jobs > 0 {
+                    shared.events.tell(|| Event::GivenBack { jobs });
+                }
+                return;
+            }
+            Err(error @ BrokerError::Refused { .. }) if !may_be_done => {
+                if units.len() == 1 {
+                    tracing::debug!(%error, "a job cannot be given back; it is performed here");
+                    desk.put(units);
+                } else {
+                    // Some of them may be back, and not all need be refused. The newest first, as they go back.
+                    for unit in units.into_iter().rev() {
+                        Box::pin(give_back(shared, desk, vec![unit])).await;
+                    }
+                }
+                return;
+            }
+            Err(error) => {
+                tracing::debug!(%error, "it is not known whether jobs were given back; asking again");
+                may_be_done = true;
+            }
         }
-        Err(error) => {
-            tracing::debug!(%error, "jobs cannot be given back; they are performed here");
-            desk.put(units);
+        tokio::select! {
+            () = pauses.wait() => {}
+            () = shared.controls.reached(Phase::Stopping) => return,
         }
     }
 }
