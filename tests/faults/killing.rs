@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kiq_testing::{Cause, Fault, FaultProxy};
 
-use crate::setup::{Bench, LONG, SHORT};
+use crate::setup::{Bench, CONCURRENCY, LONG, SHORT};
 
 /// F1: killed with jobs in flight, again and again.
 #[tokio::test]
@@ -204,12 +204,11 @@ async fn what_a_process_says_of_a_job_it_lost_changes_nothing() {
 async fn a_process_that_is_slow_keeps_its_jobs() {
     let b = Bench::new();
     let spin = b.hold().replace("hold", "spin");
-    // Both threads of its runtime.
-    let jobs = b.stored_all(2, &spin).await;
+    // As many as it has processors, so that no other job waits in it; two of them occupy both threads of its runtime.
+    b.stored_all(CONCURRENCY, &spin).await;
     let mut blocked = b.spawn(&b.server.url(), SHORT);
-    for jid in &jobs {
-        b.started(jid, 1).await;
-    }
+    b.started_any(2).await;
+    b.until(|stats| stats.in_flight == CONCURRENCY).await;
     let mut other = b.spawn(&b.server.url(), SHORT);
     b.until(|stats| stats.processes == 2).await;
     // The other looks for lost jobs three times a lease.
@@ -228,9 +227,9 @@ async fn a_process_that_is_slow_keeps_its_jobs() {
 
     let b = Bench::new();
     let lease = Duration::from_secs(6);
-    let jid = b.stored(&b.hold()).await;
+    b.stored_all(CONCURRENCY, &b.hold()).await;
     let mut slow = b.spawn(&b.server.url(), lease);
-    b.started(&jid, 1).await;
+    b.started_any(CONCURRENCY).await;
     slow.signal("STOP");
     let mut other = b.spawn(&b.server.url(), SHORT);
     for _ in 0..3 {

@@ -186,6 +186,8 @@ impl Bench {
 
 fn quick(worker: WorkerBuilder) -> WorkerBuilder {
     worker
+        // What a job asks for, a worker that knows the job must have.
+        .data(crate::payloads::Seen::default())
         .concurrency(CONCURRENCY)
         .poll_interval(Duration::from_millis(50))
         .backoff(Backoff::custom(|_| Duration::from_millis(10)))
