@@ -36,7 +36,7 @@
 //! | define a job | [`job`](macro@job), [`Data`], [`JobContext`]; by hand: [`Job`], [`Perform`] |
 //! | define many alike | [`defaults!`](macro@defaults), [`queues!`](macro@queues) |
 //! | decide about retries | [`RetryIn`], [`RetryContext`], [`Backoff`], [`DeadJob`] |
-//! | enqueue | [`Client`], [`Enqueue`], [`enqueue_all`], [`EnqueueError`] |
+//! | enqueue | [`Client`], [`Enqueue`], [`enqueue_all`], [`EnqueueError`]; so that a repetition is no second copy: [`Enqueue::idempotent`]; only with replicas: [`Enqueue::durable`]; while Redis is away: `Spool` (feature `spool`) |
 //! | run | [`Worker`], [`WorkerBuilder`], [`Capsule`], [`Controls`] |
 //! | know what happens | [`Event`], [`Inspector`], and `tracing`: one span a job |
 //! | keep jobs somewhere else | [`broker`] |
@@ -333,6 +333,8 @@ pub use kiq_runtime::app::{App, NoSuchMiddleware};
 pub use kiq_runtime::broker::RedisBroker;
 #[cfg(feature = "tls")]
 pub use kiq_runtime::broker::redis::Tls;
+#[cfg(feature = "spool")]
+pub use kiq_runtime::broker::spool::{Spool, SpoolError, SpoolStatus, SpoolWatch};
 pub use kiq_runtime::broker::{self, JobSet, MemoryBroker, Replicas, Stats};
 #[cfg(feature = "redis")]
 pub use kiq_runtime::client::EnvironmentError;

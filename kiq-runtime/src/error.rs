@@ -81,6 +81,7 @@ fn remedy(code: &str) -> &'static str {
 
 impl BrokerError {
     /// The same for another job that it concerns, too. The cause keeps its words and loses its type.
+    #[cfg(feature = "redis")]
     pub(crate) fn repeated(&self) -> Self {
         match self {
             BrokerError::InvalidUrl { url, reason } => {

@@ -226,7 +226,9 @@ impl Audit {
             }
             for (attempt, pids) in &without_cause {
                 if pids.len() > 1 {
-                    audit.faults.push(format!("I3 {jid} ran {} times as try {attempt} for no reason: {pids:?}", pids.len()));
+                    audit
+                        .faults
+                        .push(format!("I3 {jid} ran {} times as try {attempt} for no reason: {pids:?}", pids.len()));
                 }
             }
             for (attempt, runs) in &tries {
@@ -308,7 +310,8 @@ impl Audit {
         }
         if (processed, failed) != (census.processed, census.failed) {
             let found = (census.processed, census.failed);
-            self.faults.push(format!("I5 counted (processed, failed) = {found:?}, and it was {:?}", (processed, failed)));
+            self.faults
+                .push(format!("I5 counted (processed, failed) = {found:?}, and it was {:?}", (processed, failed)));
         }
     }
 

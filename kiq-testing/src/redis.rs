@@ -22,7 +22,10 @@ pub fn redis() -> RedisServer {
     RedisServer::start()
 }
 
-/// A private `redis-server`. Nothing is written to disk unless [`with_aof`](RedisServer::with_aof) made it.
+/// Names the program that is started instead of `redis-server`, for the same tests on another: `valkey-server`, say.
+const SERVER_VARIABLE: &str = "KIQ_TEST_REDIS_SERVER";
+
+/// A private `redis-server`, or the program that the variable `KIQ_TEST_REDIS_SERVER` names. Nothing is written to disk unless [`with_aof`](RedisServer::with_aof) made it.
 ///
 /// # Examples
 /// ```
@@ -35,7 +38,15 @@ pub struct RedisServer {
     process: Option<Child>,
     folder: TempDir,
     port: u16,
-    arguments: Vec<String>,
+    kind: Kind,
+}
+
+#[derive(Clone, Debug)]
+enum Kind {
+    /// With these arguments.
+    Server(Vec<String>),
+    /// With these lines in its file.
+    Sentinel(String),
 }
 
 impl RedisServer {
@@ -60,22 +71,38 @@ impl RedisServer {
     ///
     /// # Panics
     /// As [`start`](RedisServer::start).
-    #[expect(clippy::panic, reason = "a test without its server has failed")]
     pub fn with_arguments(arguments: &[&str]) -> Self {
+        Self::come_up(&Kind::Server(arguments.iter().map(|argument| (*argument).to_owned()).collect()))
+    }
+
+    #[expect(clippy::panic, reason = "a test without its server has failed")]
+    fn come_up(kind: &Kind) -> Self {
         for _ in 0..ATTEMPTS {
             let folder =
                 TempDir::new().unwrap_or_else(|error| panic!("no temporary folder for a redis-server: {error}"));
-            let mut server = RedisServer {
-                process: None,
-                folder,
-                port: free_port(),
-                arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(),
-            };
+            let mut server = RedisServer { process: None, folder, port: free_port(), kind: kind.clone() };
             if server.launch() {
                 return server;
             }
         }
         panic!("a redis-server did not come up on any of {ATTEMPTS} free ports");
+    }
+
+    /// Starts a Sentinel that watches the primary at `primary` under a name, and takes it for gone after a second of silence.
+    /// One of its own: it needs nobody's vote.
+    ///
+    /// `settings` are further lines of its file, such as `sentinel auth-pass NAME PASSWORD`.
+    ///
+    /// # Panics
+    /// As [`start`](RedisServer::start).
+    pub fn sentinel(name: &str, primary: u16, settings: &[&str]) -> Self {
+        let watch = [
+            format!("sentinel monitor {name} 127.0.0.1 {primary} 1"),
+            format!("sentinel down-after-milliseconds {name} 1000"),
+            format!("sentinel failover-timeout {name} 10000"),
+        ];
+        let lines: Vec<String> = watch.into_iter().chain(settings.iter().map(|line| (*line).to_owned())).collect();
+        Self::come_up(&Kind::Sentinel(lines.join("\n")))
     }
 
     /// Its address: `redis://127.0.0.1:PORT/0`.
@@ -157,19 +184,33 @@ impl RedisServer {
     #[expect(clippy::panic, reason = "a test without its server has failed")]
     fn launch(&mut self) -> bool {
         let log = self.log_path();
-        let spawned = Command::new("redis-server")
-            .args(["--bind", "127.0.0.1", "--port", &self.port.to_string(), "--save", ""])
-            .args(["--enable-debug-command", "local", "--daemonize", "no", "--logfile"])
-            .arg(&log)
-            .arg("--dir")
-            .arg(self.folder.path())
-            .args(&self.arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn();
+        let program = std::env::var_os(SERVER_VARIABLE).filter(|name| !name.is_empty());
+        let program = program.unwrap_or_else(|| "redis-server".into());
+        let (folder, port) = (self.folder.path(), self.port.to_string());
+        let mut command = Command::new(&program);
+        match &self.kind {
+            Kind::Server(arguments) => {
+                command.args(["--bind", "127.0.0.1", "--port", &port, "--save", ""]);
+                command.args(["--enable-debug-command", "local", "--daemonize", "no", "--logfile"]).arg(&log);
+                command.arg("--dir").arg(folder).args(arguments);
+            }
+            Kind::Sentinel(lines) => {
+                // It writes what it learns into this file, so it must be one.
+                let file = folder.join("sentinel.conf");
+                let (log, folder) = (log.display(), folder.display());
+                let text = format!("bind 127.0.0.1\nport {port}\ndir {folder}\nlogfile {log}\n{lines}\n");
+                if let Err(error) = std::fs::write(&file, text) {
+                    panic!("{} cannot be written: {error}", file.display());
+                }
+                command.arg(&file).arg("--sentinel");
+            }
+        }
+        let spawned = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         let process = spawned.unwrap_or_else(|error| {
-            panic!("redis-server cannot be started ({error}); `./check` installs it, or your package manager does")
+            panic!(
+                "{} cannot be started ({error}); `./check` installs redis-server, or your package manager does",
+                program.display()
+            )
         });
         let process = self.process.insert(process);
         let started = Instant::now();

@@ -6,30 +6,29 @@ use kiq::broker::PushError;
 use kiq::{BrokerError, Client, EnqueueError, Jid, Replicas, Stored};
 use kiq_testing::RedisServer;
 
-use crate::setup::{Setup, to};
-
-#[kiq::job(queue = "q")]
-async fn note(text: &str) {
-    let _ = text;
-}
+use crate::setup::{Note, Setup, to};
 
 const SOON: Replicas = Replicas::new(1).within(Duration::from_millis(200));
+
+/// Returns when a replica has all that its primary has, and gets what comes.
+pub fn copies_all(redis: &mut redis::Connection, copy: &mut redis::Connection) {
+    // Twice: the first may have come with the snapshot, and the stream of writes begins up to a second later.
+    let (mut number, mut seen) = (0, 0);
+    while seen < 2 {
+        number += 1;
+        redis::cmd("SET").arg("number").arg(number).exec(redis).unwrap();
+        redis::cmd("WAIT").arg(1).arg(1000).exec(redis).unwrap();
+        // It answers that it is loading, at first.
+        let found = redis::cmd("GET").arg("number").query(copy).unwrap_or(Some(0));
+        seen = if found == Some(number) { seen + 1 } else { 0 };
+    }
+}
 
 /// A replica that has all that the primary has.
 async fn replica_of(s: &mut Setup) -> RedisServer {
     let port = s.server().port().to_string();
     let replica = RedisServer::with_arguments(&["--replicaof", "127.0.0.1", &port]);
-    let (mut redis, mut copy) = (s.server().connection(), replica.connection());
-    // Twice: the first may have come with the snapshot, and the stream of writes begins up to a second later.
-    let (mut number, mut seen) = (0, 0);
-    while seen < 2 {
-        number += 1;
-        redis::cmd("SET").arg("number").arg(number).exec(&mut redis).unwrap();
-        redis::cmd("WAIT").arg(1).arg(1000).exec(&mut redis).unwrap();
-        // It answers that it is loading, at first.
-        let found = redis::cmd("GET").arg("number").query(&mut copy).unwrap_or(Some(0));
-        seen = if found == Some(number) { seen + 1 } else { 0 };
-    }
+    copies_all(&mut s.server().connection(), &mut replica.connection());
     replica
 }
 

@@ -6,14 +6,9 @@ use kiq::JobSet;
 use kiq::broker::{Guard, NewJob, PushError, Pushed};
 use kiq::{BrokerError, Client, EnqueueError, Jid, Stored};
 
-use crate::setup::{START, Setup, at, on_every_broker, to};
+use crate::setup::{Note, START, Setup, at, on_every_broker, to};
 
 const MINUTE: Duration = Duration::from_secs(60);
-
-#[kiq::job(queue = "q")]
-async fn note(text: &str) {
-    let _ = text;
-}
 
 fn guarded(mut job: NewJob, key: &str, jid: &str) -> NewJob {
     job.guard = Some(Guard { key: key.to_owned(), ttl: MINUTE, jid: jid.to_owned() });

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
 
 mod durable;
+mod enqueueing;
 mod fetching;
 mod idempotent;
 mod promoting;
@@ -10,7 +11,9 @@ mod reclaiming;
 mod redis_faults;
 mod redis_only;
 mod resync;
+mod sentinel;
 mod settling;
 mod setup;
+mod spool;
 mod tls;
 mod waiting;

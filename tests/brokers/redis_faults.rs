@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kiq::broker::{Broker, Identity, Settled, Settlement};
+use kiq::broker::{Broker, Identity, PushError, Settled, Settlement};
 use kiq::{BrokerError, Clock, JobSet, RedisBroker};
 use kiq_testing::RedisServer;
 use redis::Commands as _;
@@ -370,4 +370,21 @@ async fn a_server_that_throws_jobs_away_or_takes_none_is_refused() {
     let replica = RedisServer::with_arguments(&["--replicaof", "127.0.0.1", &server.port().to_string()]);
     let refused = open(&replica.url()).check().await.unwrap_err();
     assert!(refused.to_string().contains("point the URL at the primary"), "{refused}");
+
+    let sentinel = RedisServer::sentinel("main", server.port(), &[]);
+    let refused = open(&sentinel.url()).check().await.unwrap_err();
+    assert!(refused.to_string().contains("redis+sentinel://host:26379/NAME"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_part_of_a_cluster_is_refused_at_the_start_and_takes_no_jobs() {
+    let server = RedisServer::with_arguments(&["--cluster-enabled", "yes"]);
+    let broker = open(&server.url());
+
+    let refused = broker.check().await.unwrap_err();
+
+    assert!(matches!(refused, BrokerError::Unsupported { .. }), "{refused:?}");
+    assert!(refused.to_string().contains("part of a Redis Cluster, which kiq does not support yet"), "{refused}");
+    let outcome = broker.push(&[to("q", "a")]).await.remove(0);
+    assert!(matches!(outcome, Err(PushError::Rejected(_))), "{outcome:?}");
 }

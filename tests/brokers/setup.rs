@@ -14,6 +14,12 @@ pub const START: Timestamp = Timestamp::from_micros(1_795_452_509_500_000);
 
 pub const LEASE: Duration = Duration::from_secs(15);
 
+/// A job to enqueue.
+#[kiq::job(queue = "q")]
+pub async fn note(text: &str) {
+    let _ = text;
+}
+
 pub struct Setup {
     pub broker: Arc<dyn Broker>,
     pub clock: Clock,

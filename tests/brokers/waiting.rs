@@ -423,3 +423,33 @@ async fn one_whose_lease_ran_out_begins_nothing_that_was_handed_over_since() {
     process.consumer.reclaim().await.unwrap();
     assert_eq!(s.queue("q").await, ["a"]);
 }
+
+#[tokio::test]
+async fn a_wait_that_is_never_answered_is_given_up_and_what_comes_of_it_found() {
+    let mut s = Setup::redis();
+    let process = s.process().await;
+    let mut waiter = process.consumer.waiter();
+    arm(s.server(), &mut *waiter, &["q"], 1).await;
+    let pid = s.server().pid().unwrap().to_string();
+    let signal = |name: &str| std::process::Command::new("kill").args([name, &pid]).status().unwrap();
+    let mut redis = s.server().connection();
+    assert!(signal("-STOP").success());
+    redis.send_packed_command(&redis::cmd("LPUSH").arg("queue:q").arg("a").get_packed_command()).unwrap();
+
+    // Nothing happens any more but the passing of time, so it passes at once.
+    tokio::time::pause();
+    let begin = tokio::time::Instant::now();
+    let arrival = waiter.wait(&["q".to_owned()], HOUR).await;
+    let waited = begin.elapsed();
+    tokio::time::resume();
+
+    assert!(arrival.look && arrival.units.is_empty());
+    assert!((SURE..SURE + Duration::from_secs(5)).contains(&waited), "{waited:?}");
+    // It was alive after all, and carries out what it had been told.
+    assert!(signal("-CONT").success());
+    while s.broker.check().await.is_err() {}
+    assert_eq!((s.queue("q").await.len(), s.numbers().await.2), (0, 1));
+    while process.consumer.reclaim().await.is_err() {}
+    assert_eq!(s.queue("q").await, ["a"]);
+    assert_eq!(s.numbers().await.2, 0);
+}

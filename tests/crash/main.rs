@@ -177,23 +177,34 @@ fn blocked(server: &RedisServer) -> usize {
 
 #[tokio::test]
 async fn no_job_is_lost_to_kills_of_workers_that_are_just_handed_one() {
-    const KILLS: u32 = 30;
+    const KILLS: u32 = 50;
+    const EARLY: Duration = Duration::from_micros(400);
     let server = RedisServer::start();
     let client = Client::connect(&server.url()).unwrap();
     let mut runs: HashMap<String, usize> = HashMap::new();
+    let wait_until = |moment: std::time::Instant| {
+        while std::time::Instant::now() < moment {
+            std::hint::spin_loop();
+        }
+    };
 
     for number in 0..KILLS {
         let worker = WorkerProcess::start_waiting(&server, 1);
-        let receipt = Count::enqueue().on(&client).await.unwrap();
-        runs.entry(receipt.jid.to_string()).or_default();
-        // From the very moment it is handed over to well after it is done.
-        let moment = std::time::Instant::now();
-        while moment.elapsed() < Duration::from_micros(50) * number {
-            std::hint::spin_loop();
-        }
+        let jid = format!("{number:024}");
+        let job = format!(r#"{{"class":"Count","args":[],"jid":"{jid}","queue":"default"}}"#);
+        runs.insert(jid, 0);
+        let mut redis = server.connection();
+        let begin = std::time::Instant::now() + EARLY;
+        let push = std::thread::spawn(move || {
+            wait_until(begin + 3 * EARLY);
+            redis::cmd("LPUSH").arg("queue:default").arg(job).exec(&mut redis).unwrap();
+        });
+        // From before it is handed over to well after Redis knows that it is done.
+        wait_until(begin + EARLY / 5 * number);
         for jid in worker.kill_and_hear() {
             *runs.entry(jid).or_default() += 1;
         }
+        push.join().unwrap();
         while blocked(&server) != 0 {}
     }
     let mut last = WorkerProcess::start(&server, 256);

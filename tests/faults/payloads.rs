@@ -204,7 +204,13 @@ fn rows() -> Vec<Row> {
         job(&format!("P37 {field}"), "Probe", "", &format!(r#","{field}":{{"a":[7]}}"#), Runs);
     }
     job("P38", "Probe", r#","BAhTZWNyZXQ=""#, r#","encrypt":true"#, Buried("kiq::Encrypted"));
-    job("P38 unkept", "Probe", r#","BAhTZWNyZXQ=""#, r#","encrypt":true,"retry":false,"dead":false"#, Buried("kiq::Encrypted"));
+    job(
+        "P38 unkept",
+        "Probe",
+        r#","BAhTZWNyZXQ=""#,
+        r#","encrypt":true,"retry":false,"dead":false"#,
+        Buried("kiq::Encrypted"),
+    );
     job("P38 no", "Probe", "", r#","encrypt":false"#, Runs);
     rows
 }
@@ -241,8 +247,7 @@ async fn every_row(place: Place) {
     let b = Bench::new();
     let rows = rows();
     let good = |at: usize| format!(r#"{{"class":"Probe","args":["good-{at}"],"jid":"good{at}"}}"#).into_bytes();
-    let payloads: Vec<Vec<u8>> =
-        rows.iter().enumerate().flat_map(|(at, row)| [row.bytes.clone(), good(at)]).collect();
+    let payloads: Vec<Vec<u8>> = rows.iter().enumerate().flat_map(|(at, row)| [row.bytes.clone(), good(at)]).collect();
     store(&b, place, &payloads);
     std::panic::set_hook(Box::new(|_| {}));
     let seen = Seen::default();
@@ -255,10 +260,8 @@ async fn every_row(place: Place) {
 
     b.run(worker, async |_| {
         let retried = rows.iter().filter(|row| matches!(row.fate, Retried(_))).count();
-        b.until(|stats| {
-            (stats.enqueued, stats.in_flight, stats.scheduled) == (0, 0, 0) && stats.retries == retried
-        })
-        .await;
+        b.until(|stats| (stats.enqueued, stats.in_flight, stats.scheduled) == (0, 0, 0) && stats.retries == retried)
+            .await;
     })
     .await;
 

@@ -78,7 +78,9 @@ async fn ten_thousand_panics_cost_no_capacity_and_no_job() {
             b.stored(&b.hold()).await;
         }
         for _ in 0..CONCURRENCY {
-            events.until(|event| matches!(event, Event::Started { job } if job.payload().args().get().contains("hold"))).await;
+            events
+                .until(|event| matches!(event, Event::Started { job } if job.payload().args().get().contains("hold")))
+                .await;
         }
         b.let_go();
         for _ in 0..CONCURRENCY {

@@ -208,12 +208,14 @@ async fn a_storm_of_retries_is_moved_in_small_steps() {
         let mut add = redis::cmd("ZADD");
         add.arg("retry");
         for number in 0..1000 {
-            add.arg(1_000_000_000).arg(format!(r#"{{"class":"Task","args":["quick"],"jid":"{chunk}-{number}","retry_count":0}}"#));
+            add.arg(1_000_000_000)
+                .arg(format!(r#"{{"class":"Task","args":["quick"],"jid":"{chunk}-{number}","retry_count":0}}"#));
         }
         add.exec(&mut redis).unwrap();
     }
     b.send(&["CONFIG", "RESETSTAT"]).await;
-    let broker = RedisBroker::open(&b.server.url(), Clock::manual(Timestamp::from_micros(1_795_452_509_500_000))).unwrap();
+    let broker =
+        RedisBroker::open(&b.server.url(), Clock::manual(Timestamp::from_micros(1_795_452_509_500_000))).unwrap();
 
     let mut moved = 0;
     while moved < JOBS {

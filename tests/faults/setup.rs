@@ -105,7 +105,8 @@ impl Bench {
 
     /// A worker in this process, behind `url`. Give it to [`run`](Bench::run).
     pub fn worker(&self, url: &str) -> WorkerBuilder {
-        quick(Worker::builder().client(Client::connect(url).unwrap()).lease(LONG)).data(Ledger::open(self.ledger.path()))
+        quick(Worker::builder().client(Client::connect(url).unwrap()).lease(LONG))
+            .data(Ledger::open(self.ledger.path()))
     }
 
     /// Runs a worker until `test` is over, then stops it. What the store confirms goes to the ledger.

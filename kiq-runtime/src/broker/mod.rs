@@ -14,6 +14,8 @@ pub mod memory;
 pub mod presence;
 #[cfg(feature = "redis")]
 pub mod redis;
+#[cfg(feature = "spool")]
+pub mod spool;
 
 use std::fmt;
 use std::sync::Arc;
@@ -91,7 +93,8 @@ pub trait Consumer: Presence {
     ///
     /// # Errors
     /// [`BrokerError::LeaseLost`] when the lease ran out; others when the store does not answer. Nothing is lost by an
-    /// error: what the store had already handed out is back in its queue within one [`reclaim`](Consumer::reclaim).
+    /// error: what the store had already handed out is answered by a later call, which may then be more than it wants, or
+    /// is back in its queue within one [`reclaim`](Consumer::reclaim).
     ///
     /// # Cancel safety
     /// The same holds when this is dropped.
@@ -211,6 +214,8 @@ pub enum Pushed {
         /// The id of the job that was stored.
         jid: String,
     },
+    /// The store is out of reach, and the job waits in a local spool (`Client::with_spool`, feature `spool`).
+    Spooled,
 }
 
 /// How many replicas must have a job before its enqueue is `Ok`, and how long that may take.

@@ -92,10 +92,10 @@ impl Ambient {
     ///
     /// # Errors
     /// Gives itself back when something holds here already.
-    pub fn enter(self) -> Result<Entered, Ambient> {
+    pub fn enter(self) -> Result<Entered, Box<Ambient>> {
         TOOL_WAS_USED.store(true, Ordering::Release);
         if Ambient::here().is_some() {
-            return Err(self);
+            return Err(Box::new(self));
         }
         let place = Handle::try_current().map_or_else(|_| Place::of_the_thread(), |handle| Place::Runtime(handle.id()));
         OF_TESTS.write().unwrap_or_else(PoisonError::into_inner).insert(place, self);

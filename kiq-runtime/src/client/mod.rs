@@ -12,6 +12,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+#[cfg(feature = "spool")]
+use crate::broker::spool::{Spool, SpoolError, SpoolWatch};
 use crate::broker::{Broker, Guard, MemoryBroker, NewJob, PushError, Pushed, Replicas};
 use crate::clock::{Clock, Timestamp};
 use crate::error::BrokerError;
@@ -70,6 +72,8 @@ pub struct Client {
     durability: Option<Replicas>,
     is_closed: Arc<AtomicBool>,
     around: EnqueueChain,
+    #[cfg(feature = "spool")]
+    spool: Option<Arc<SpoolWatch>>,
 }
 
 impl Client {
@@ -82,6 +86,8 @@ impl Client {
             durability: None,
             is_closed: Arc::default(),
             around: EnqueueChain::default(),
+            #[cfg(feature = "spool")]
+            spool: None,
         }
     }
 
@@ -92,6 +98,23 @@ impl Client {
 
     /// A client of the Redis at `url`: `redis://[user:password@]host[:port][/database]`, `rediss://…` for an encrypted
     /// connection (feature `tls`), or `unix:///path`. Connects when it is first used.
+    ///
+    /// Or of the primary that Redis Sentinels know under a name:
+    /// `redis+sentinel://[user:password@]host[:26379][,host…]/name[/database]`. User and password are those of Redis; those of
+    /// the Sentinels follow as `?sentinel_user=…&sentinel_password=…`. `rediss+sentinel://` encrypts both. The Sentinels are
+    /// asked whenever a connection is made: after a failover all connections are at the new primary as soon as the old one
+    /// is gone or says that it is none (a primary that is cut off from its Sentinels alone goes on taking jobs, which are
+    /// lost when it comes back as a replica: set `min-replicas-to-write 1` there).
+    ///
+    /// # Examples
+    /// ```
+    /// let client = kiq::Client::connect("redis+sentinel://shop:secret@10.0.0.1,10.0.0.2,10.0.0.3/main/0")?;
+    /// assert_eq!(
+    ///     format!("{client:?}"),
+    ///     "Client(redis+sentinel://10.0.0.1:26379,10.0.0.2:26379,10.0.0.3:26379/main/0)"
+    /// );
+    /// # Ok::<(), kiq::BrokerError>(())
+    /// ```
     ///
     /// # Errors
     /// When `url` is not such an address.
@@ -151,6 +174,35 @@ impl Client {
     pub fn with_durability(mut self, replicas: Replicas) -> Self {
         self.durability = Some(replicas);
         self
+    }
+
+    /// The same client with a place for its jobs while the store cannot be reached: see [`Spool`] for what it promises. A
+    /// worker of this client fetches and reports as before.
+    ///
+    /// # Errors
+    /// When the folder cannot be used.
+    #[cfg(feature = "spool")]
+    pub fn with_spool(mut self, spool: Spool) -> Result<Self, SpoolError> {
+        let spooling = spool.open(Arc::clone(&self.broker), Clock::system().now())?;
+        self.spool = Some(Arc::new(spooling.watch()));
+        self.broker = Arc::new(spooling);
+        Ok(self)
+    }
+
+    /// A look at its spool, if it has one.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # async fn end(client: kiq::Client) {
+    /// if let Some(mut spool) = client.spool() {
+    ///     println!("{} jobs wait for Redis", spool.status().jobs);
+    ///     spool.drained().await;
+    /// }
+    /// # }
+    /// ```
+    #[cfg(feature = "spool")]
+    pub fn spool(&self) -> Option<SpoolWatch> {
+        self.spool.as_deref().cloned()
     }
 
     /// Ends enqueueing through this client and its clones: from now on each answers [`EnqueueError::Closed`]. Those under way
@@ -247,6 +299,10 @@ impl Client {
             Ok(Pushed::Already { jid }) => {
                 receipt.jid = Jid::found(&jid);
                 receipt.stored = Stored::Already;
+                Ok(receipt)
+            }
+            Ok(Pushed::Spooled) => {
+                receipt.stored = Stored::Spooled;
                 Ok(receipt)
             }
             Err(error) => Err(EnqueueError::of_push(receipt.jid, job.guard.is_some(), error)),

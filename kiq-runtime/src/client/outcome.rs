@@ -32,6 +32,9 @@ pub enum Stored {
     Already,
     /// A [middleware](crate::client::EnqueueMiddleware) stopped it: nothing was stored.
     Stopped,
+    /// The store is out of reach: the job is on this machine's disk, in the client's spool (`Client::with_spool`, feature
+    /// `spool`), and is sent when the store is back.
+    Spooled,
 }
 
 /// A job was not enqueued, or nobody knows.

@@ -192,10 +192,19 @@ pub struct ArgsError {
     fault: Fault,
 }
 
+impl ArgsError {
+    /// The arguments could not be taken out of ActiveJob's wrapper.
+    pub(crate) fn wrapped(job: &'static str, reason: String) -> Self {
+        ArgsError { job, fault: Fault::Wrapped(reason) }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 enum Fault {
     #[error("the arguments are not a JSON array: {error}")]
     NotJson { error: String },
+    #[error("{0}")]
+    Wrapped(String),
     #[error("argument {index} `{name}` cannot be written as JSON: {error}")]
     Write { index: usize, name: &'static str, error: String },
     #[error("argument {index} `{name}`: {error}")]

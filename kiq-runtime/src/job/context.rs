@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use super::jid::Jid;
 use super::payload::Payload;
 use super::state::State;
-use super::{ArgsError, Job};
+use super::{ArgsError, Job, active_job};
 
 /// One run of a job. Cheap to clone; a parameter `cx: &JobContext` (or `cx: JobContext`) receives it.
 ///
@@ -119,12 +119,16 @@ impl JobContext {
         self.class() == J::NAME
     }
 
-    /// The job as a value.
+    /// The job as a value. If Rails enqueued it through ActiveJob, its arguments are those inside of the wrapper.
     ///
     /// # Errors
     /// When the stored arguments do not fit `J`.
     pub fn job<J: Job>(&self) -> Result<J, ArgsError> {
-        J::from_args(self.0.payload.args())
+        match active_job::arguments(&self.0.payload) {
+            None => J::from_args(self.0.payload.args()),
+            Some(Ok(args)) => J::from_args(&args),
+            Some(Err(reason)) => Err(ArgsError::wrapped(J::NAME, reason)),
+        }
     }
 }
 

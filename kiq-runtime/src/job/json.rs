@@ -262,7 +262,9 @@ impl Scan<'_> {
 mod tests {
     use super::*;
 
-    fn fields(text: &str) -> Result<Vec<(Range<usize>, Range<usize>)>, Fault> {
+    type Places = (Range<usize>, Range<usize>);
+
+    fn fields(text: &str) -> Result<Vec<Places>, Fault> {
         let mut found = Vec::new();
         super::fields(text, |name, value| found.push((name, value))).map(|()| found)
     }

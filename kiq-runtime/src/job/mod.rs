@@ -3,6 +3,7 @@
 //! Nothing in this folder does I/O or reads a clock. [`Job`] is what an enqueuer needs, [`Perform`] what a worker
 //! needs; `#[kiq::job]` writes both. Writing them by hand takes twenty lines, see [`Perform`].
 
+pub mod active_job;
 pub mod args;
 pub mod chain;
 pub mod context;

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{JobDef, Perform};
+use super::payload::Payload;
+use super::{JobDef, Perform, active_job};
 
 /// The jobs a worker can perform.
 ///
@@ -76,6 +77,11 @@ impl Registry {
     /// The job of that name, or that once had it (`aliases = […]`).
     pub fn get(&self, name: &str) -> Option<&JobDef> {
         self.jobs.get(name).or_else(|| self.jobs.get(self.aliases.get(name)?))
+    }
+
+    /// The job that performs `payload`: the one of its class, or of the class inside of ActiveJob's wrapper.
+    pub fn of(&self, payload: &Payload) -> Option<&JobDef> {
+        self.get(payload.class()).or_else(|| self.get(&active_job::wrapped(payload)?))
     }
 
     /// All jobs, by name; each once, whatever its aliases.

@@ -196,12 +196,19 @@ impl Fetcher {
         let pause = self.outage.map_or(FIRST_PAUSE, |pause| (pause * 2).min(LONGEST_PAUSE));
         self.outage = Some(pause);
         let mut beats = self.shared.beats.subscribe();
-        tokio::select! {
-            // Up to a quarter more, so that processes do not return all at once.
-            () = tokio::time::sleep(pause + pause.mul_f64(random::below(256) as f64 / 1024.0)) => {}
-            // A lost lease is over with the next heartbeat.
-            _ = beats.changed(), if matches!(error, BrokerError::LeaseLost) => {}
-            () = self.shared.controls.reached(Phase::Quiet) => {}
+        // Up to a quarter more, so that processes do not return all at once.
+        let pause = pause + pause.mul_f64(random::below(256) as f64 / 1024.0);
+        let mut over = pin!(tokio::time::sleep(pause));
+        loop {
+            let units = tokio::select! {
+                () = &mut over => return,
+                // A lost lease is over with the next heartbeat.
+                _ = beats.changed(), if matches!(error, BrokerError::LeaseLost) => return,
+                () = self.shared.controls.reached(Phase::Quiet) => return,
+                // What was waited for may still be handed over.
+                units = self.waiter.rest(), if self.waiter.is_armed() => units,
+            };
+            self.receive(units).await;
         }
     }
 }

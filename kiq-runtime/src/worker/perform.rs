@@ -11,6 +11,7 @@ use tracing::Instrument as _;
 use crate::broker::UnitOfWork;
 use crate::clock::instant;
 use crate::events::Event;
+use crate::job::active_job;
 use crate::job::{BoxFuture, Failure, JobContext, JobResult, Payload, PayloadError, RetryIn};
 
 use super::Shared;
@@ -46,7 +47,7 @@ pub(super) async fn perform(shared: &Shared, unit: &UnitOfWork) -> Ended {
         Verdict::Poison => return Ended::Poison(payload),
         Verdict::TakenOver => return Ended::TakenOver,
     };
-    let def = shared.registry.get(payload.class()).copied();
+    let def = shared.registry.of(&payload).copied();
     let timeout = def.and_then(|def| def.options.timeout);
     let stopping = shared.controls.stopping.subscribe();
     let job = JobContext::new(payload, Arc::clone(&unit.queue), shared.state.clone(), timeout, stopping);
@@ -69,7 +70,7 @@ pub(super) async fn perform(shared: &Shared, unit: &UnitOfWork) -> Ended {
             };
             run.instrument(span.clone()).await
         }
-        None => Err(Failure::new("kiq::UnknownJob", unknown(shared, job.class())).before_it_began()),
+        None => Err(Failure::new("kiq::UnknownJob", unknown(shared, job.payload())).before_it_began()),
     };
     let elapsed = started.elapsed();
     // Seconds with three decimals, as Sidekiq logs them.
@@ -85,14 +86,22 @@ fn encrypted() -> Failure {
     Failure::new("kiq::Encrypted", reason).before_it_began().with_retry_in(RetryIn::Kill)
 }
 
-fn unknown(shared: &Shared, class: &str) -> String {
+fn unknown(shared: &Shared, payload: &Payload) -> String {
     let known: Vec<&str> = shared.registry.iter().map(|job| job.name).take(20).collect();
+    let known = known.join(", ");
     // A class is another program's text and may be very long.
-    let class: String = class.chars().take(200).collect();
-    format!(
-        "no job named {class:?} is registered; jobs known here: {} (is its crate linked into this program?)",
-        known.join(", ")
-    )
+    let short = |class: &str| class.chars().take(200).collect::<String>();
+    match active_job::wrapped(payload) {
+        Some(class) => format!(
+            "this is the ActiveJob {:?}, and no job of that name is registered; let Rails run it (on a queue of its own), or \
+             name one with `#[job(name = \"…\")]`; jobs known here: {known}",
+            short(&class)
+        ),
+        None => format!(
+            "no job named {:?} is registered; jobs known here: {known} (is its crate linked into this program?)",
+            short(payload.class())
+        ),
+    }
 }
 
 /// Stops the run where it awaits when its time is up.

@@ -45,7 +45,7 @@ pub(super) async fn settle(shared: &Shared, unit: UnitOfWork, ended: Ended) -> O
             return Some(shared.acks.add(Success { unit, job, elapsed, alone }));
         }
         Ended::Ran { job, result: Err(failure), elapsed, span, alone: _alone } => {
-            let def = shared.registry.get(job.class());
+            let def = shared.registry.of(job.payload());
             let failure = Arc::new(asked(&job, def, failure));
             let end = settle_failure(shared, &unit, &job, def, &failure);
             let (next, trimmed) = end.instrument(span.clone()).await;

@@ -93,6 +93,12 @@ fn judge(info: &str) -> Result<Vec<String>, String> {
             return Err(format!("it is Redis {version}, and 7.0 is the oldest that works; upgrade it"));
         }
     }
+    if field("redis_mode") == "sentinel" || field("server_mode") == "sentinel" {
+        return Err(
+            "it is a Sentinel; write its address as redis+sentinel://host:26379/NAME, NAME being the primary's"
+                .to_owned(),
+        );
+    }
     if field("cluster_enabled") == "1" {
         return Err("it is part of a Redis Cluster, which kiq does not support yet; use a single server".to_owned());
     }

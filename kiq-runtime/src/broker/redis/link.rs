@@ -11,6 +11,8 @@ use tokio::runtime::{Handle, Id};
 
 use crate::error::BrokerError;
 
+use super::route::Route;
+
 /// How long a connection may take to be made, and an answer to come.
 pub(super) const PATIENCE: Duration = Duration::from_secs(3);
 
@@ -20,7 +22,7 @@ const MOST_RUNTIMES: usize = 8;
 
 /// What a link connects to.
 pub(super) struct Target {
-    pub(super) client: redis::Client,
+    pub(super) route: Route,
     pub(super) place: String,
 }
 
@@ -202,7 +204,7 @@ impl Link {
                 }
                 Ok::<(), SendError>(())
             });
-        let connection = self.target.client.get_multiplexed_async_connection_with_config(&config).await?;
+        let connection = self.target.route.connect(&config).await?;
         let live = Live { runtime, connection, ended };
         let mut connections = self.connections();
         connections.push(live.clone());
@@ -218,11 +220,7 @@ impl Link {
         let code = match error.code() {
             Some("LEASELOST") => return BrokerError::LeaseLost,
             // A script says in a sentence what a command says with a code.
-            Some("ERR")
-                if error.detail().is_some_and(|words| words.starts_with("The user executing the script can't")) =>
-            {
-                "NOPERM".to_owned()
-            }
+            Some("ERR") if error.detail().is_some_and(is_missing_right) => "NOPERM".to_owned(),
             Some(code) => code.to_owned(),
             None if error.kind() == ErrorKind::AuthenticationFailed => "WRONGPASS".to_owned(),
             None if error.kind() == ErrorKind::RESP3NotSupported => {
@@ -245,6 +243,11 @@ impl fmt::Debug for Link {
 /// Whether an answer is the server's error of that code.
 pub(super) fn is_error(answer: &Value, code: &str) -> bool {
     matches!(answer, Value::ServerError(error) if error.code() == code)
+}
+
+/// Whether a script ran into a right that its user lacks: in the words of Redis 7.0, and of Redis 7.2 and Valkey.
+fn is_missing_right(words: &str) -> bool {
+    words.starts_with("The user executing the script can't") || words.starts_with("ACL failure in script")
 }
 
 /// Answers after which this server is not the one to ask: it was demoted, lost its primary, or cannot save. The next

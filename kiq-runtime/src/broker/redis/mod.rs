@@ -14,6 +14,7 @@ mod promote;
 mod push;
 mod reclaim;
 mod reply;
+mod route;
 mod scripts;
 #[cfg(feature = "tls")]
 mod tls;
@@ -34,9 +35,11 @@ use super::{Broker, Consumer, Identity, NewJob, Promotion, PushError, Pushed, Re
 #[cfg(feature = "tls")]
 pub use tls::Tls;
 
+use address::Address;
 use consumer::RedisConsumer;
 use link::{Link, PATIENCE, Target};
 use push::Pusher;
+use route::{Opener, Route};
 use scripts::FetchBy;
 
 /// The most kinds of waiting for replicas whose connections are kept. A program has one or two.
@@ -73,17 +76,9 @@ impl RedisBroker {
     ///
     /// # Errors
     /// When `url` is no address of the form `redis://[user:password@]host[:port][/database]`, `rediss://…` (feature
-    /// `tls`) or `unix:///path`.
+    /// `tls`), `unix:///path`, or `redis+sentinel://…` (see [`Client::connect`](crate::client::Client::connect)).
     pub fn open(url: &str, clock: Clock) -> Result<Self, BrokerError> {
-        let info = address::parse(url)?;
-        let place = address::place(&info);
-        #[cfg(feature = "tls")]
-        tls::install_provider();
-        let client = redis::Client::open(info).map_err(|_| BrokerError::InvalidUrl {
-            url: place.clone(),
-            reason: "the address cannot be used".to_owned(),
-        })?;
-        Ok(Self::of(client, place, clock))
+        Self::open_by(url, Opener::default(), clock)
     }
 
     /// The same for a `rediss://` address, with certificates of one's own.
@@ -92,26 +87,21 @@ impl RedisBroker {
     /// As [`open`](RedisBroker::open), and when a certificate or key cannot be read.
     #[cfg(feature = "tls")]
     pub fn open_with_tls(url: &str, tls: Tls, clock: Clock) -> Result<Self, BrokerError> {
-        let info = address::parse(url)?;
-        let place = address::place(&info);
-        tls::install_provider();
-        let client = tls.client(info).map_err(|reason| BrokerError::InvalidUrl { url: place.clone(), reason })?;
-        Ok(Self::of(client, place, clock))
+        Self::open_by(url, Opener { tls: Some(tls) }, clock)
     }
 
-    fn of(client: redis::Client, place: String, clock: Clock) -> Self {
-        let target = Arc::new(Target { client, place });
+    fn open_by(url: &str, opener: Opener, clock: Clock) -> Result<Self, BrokerError> {
+        let address = Address::parse(url)?;
+        let place = address.place();
+        #[cfg(feature = "tls")]
+        tls::install_provider();
+        let route =
+            Route::open(address, opener).map_err(|reason| BrokerError::InvalidUrl { url: place.clone(), reason })?;
+        let target = Arc::new(Target { route, place });
         let link = Arc::new(Link::new(&target));
         let pusher = Pusher::new(&link);
-        RedisBroker {
-            link,
-            pusher,
-            durable: Mutex::default(),
-            target,
-            clock,
-            faults: Faults::default(),
-            fetch_by: Arc::default(),
-        }
+        let (durable, faults, fetch_by) = (Mutex::default(), Faults::default(), Arc::default());
+        Ok(RedisBroker { target, link, pusher, durable, clock, faults, fetch_by })
     }
 
     /// The pusher that waits for so many replicas so long.

@@ -1,0 +1,18 @@
+//! One Redis for Ruby and Rust: everything here is checked against the real Sidekiq.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on has failed"
+)]
+
+mod active_job;
+mod jobs;
+mod ruby;
+
+mod fleet;
+mod reading;
+mod recorded;
+mod ruby_to_rust;
+mod rust_to_ruby;
