@@ -276,7 +276,9 @@ impl Audit {
         match story {
             Story { stored: 1.., .. } => self.enqueued.0 += 1,
             Story { unknown: 1.., .. } => self.enqueued.1 += 1,
-            _ => self.enqueued.2 += 1,
+            Story { rejected: 1.., .. } => self.enqueued.2 += 1,
+            // Its producer was killed before it heard.
+            _ => {}
         }
         if story.stored > 0 && story.succeeded.is_none() && !is_somewhere {
             self.faults.push(format!("I1 {jid} is lost: it was stored, and ran {} times", story.starts.len()));

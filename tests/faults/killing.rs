@@ -33,9 +33,10 @@ async fn jobs_of_killed_processes_run_again_and_none_is_lost() {
 async fn a_process_killed_before_it_heard_of_its_job_costs_no_run() {
     let b = Bench::new();
     let proxy = FaultProxy::to(b.server.port());
+    // From the first fetch on, so that no connection of it waits to be handed a job either.
+    proxy.trap_all(b.script("fetch"), Fault::HoldReply);
     let mut first = b.spawn(&proxy.url(), SHORT);
     b.until(|stats| stats.processes == 1).await;
-    proxy.trap_all(b.script("fetch"), Fault::HoldReply);
     let jid = b.stored("quick").await;
     b.until(|stats| stats.in_flight == 1).await;
     first.kill();
