@@ -10,7 +10,13 @@
 //!
 //! The seed decides what is enqueued and what goes wrong in which order; when exactly, the machine does. Ends with 0 when the
 //! audit is passed: no job lost, in two places or in limbo, each run too many with its cause, every counter exact.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a program for tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a program for tests"
+)]
 
 mod dice;
 mod jobs;
