@@ -104,7 +104,7 @@ async fn one(client: &Client, ledger: &Ledger, dice: &mut Dice) {
 async fn malformed(client: &Client, dice: &mut Dice) {
     let texts = ["{oops", "null", "[]", "7", r#"{"class":"Task"}"#, ""];
     let payload = texts[dice.below(texts.len() as u64) as usize].to_owned();
-    let job = kiq::broker::NewJob { payload, queue: "default".to_owned(), at: None };
+    let job = kiq::broker::NewJob { payload, queue: "default".to_owned(), at: None, guard: None };
     // It is nobody's loss.
     let _ = client.broker().push(&[job]).await;
 }
