@@ -46,6 +46,19 @@
 //! seconds. Failures are at WARN, deaths at ERROR, expected (transient) failures at INFO, start and end of each run at DEBUG.
 //! A program without a `tracing` set-up of its own calls `kiq::logs::init()` (feature `logs`).
 //!
+//! # When Redis is in trouble
+//! An enqueue is `Ok` (the job is stored once), rejected (this attempt stored nothing), or unknown (the answer was lost: once or
+//! not at all), and ends within 9 seconds.
+//!
+//! | trouble | an enqueue | what helps |
+//! |---|---|---|
+//! | full, read-only, cannot save, a right is missing | rejected, with the reason and the remedy | workers drain a full Redis |
+//! | the answer is lost | unknown; kiq does not send it again | [`Enqueue::idempotent`]: repeating it stores no second copy |
+//! | away | rejected | `Spool` (feature `spool`): kept on disk, sent in order when it is back |
+//! | lost with its memory | what was `Ok` since the last save is lost | `appendonly yes`: the last second; `appendfsync always`: nothing |
+//! | lost, and a replica takes its place | what the replica did not have is lost | [`Enqueue::durable`]: `Ok` only with replicas; `min-replicas-to-write 1` |
+//! | moved by Sentinels | goes on at the new primary | `redis+sentinel://…` ([`Client::connect`]) |
+//!
 //! # What it does not do
 //! A job may run twice: after a crash, or when its worker was cut off for longer than its lease. Write jobs for that. Results
 //! are not kept. Redis Cluster is refused for now.
