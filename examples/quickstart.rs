@@ -275,9 +275,10 @@ impl Report {
                     Next::Retry { .. } => "retry ",
                     Next::Dead => "dead  ",
                     Next::Discarded => "gone  ",
+                    Next::Later { .. } => "later ",
                     Next::Stale => "stale ",
                 };
-                if !matches!(next, Next::Retry { .. }) {
+                if !matches!(next, Next::Retry { .. } | Next::Later { .. }) {
                     self.open.remove(job.jid());
                 }
                 self.dead += u32::from(*next == Next::Dead);

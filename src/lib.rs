@@ -308,6 +308,25 @@ pub use kiq_macros::job;
 /// What depends on the function or belongs to one job (`transient`, `retry_in`, `name`, …) is refused here.
 pub use kiq_macros::defaults;
 
+/// Writes [`JobError`](trait@JobError) for an error type: what to do about each of its variants. A variant without a rule does
+/// not compile, so that nobody forgets one.
+///
+/// | above a variant | what becomes of the job | who is told |
+/// |---|---|---|
+/// | `#[transient]` | retried as its retries say | nobody before they are used up |
+/// | `#[permanent]` | retried as its retries say | `on_error`, at once |
+/// | `#[discard]` | ended, without retry and without a place among the dead | `on_death`, which sees that it was discarded |
+/// | `#[fatal]` | ended and kept among the dead, whatever retries are left | `on_error` and `on_death`, at once |
+/// | `#[rate_limited]` | tried again later, no retry spent | nobody |
+/// | `#[defer]` | what the error's source says, else the application's rules | |
+///
+/// `#[transient(after = field)]` and `#[rate_limited(after = field)]` wait as the other side asked: the field (its name, or its
+/// number in a tuple) holds a `Duration` or an `Option<Duration>`; more than a week is taken for a week. A struct has its rule
+/// above it. With kiq under another name: `#[kiq(crate = path)]` on the type.
+///
+/// An example is at the [trait](trait@JobError).
+pub use kiq_macros::JobError;
+
 /// Names the queues there are, so that a job cannot name another.
 ///
 /// ```
@@ -360,15 +379,16 @@ pub use kiq_runtime::events::{Event, EventStream, FailureReport, Next};
 pub use kiq_runtime::inspect::{Found, Inspector};
 pub use kiq_runtime::job::{
     ArgKey, ArgsError, ArgsReader, ArgsWriter, BoxFuture, Data, DeadJob, Disposition, Failure, FromJobContext, Jid,
-    Job, JobContext, JobDef, JobOptions, JobResult, MissingState, Payload, PayloadError, Perform, Registry,
-    RegistryError, Rejection, Retry, RetryContext, RetryIn, State,
+    Job, JobContext, JobDef, JobError, JobOptions, JobResult, MissingState, PastError, Payload, PayloadError, Perform,
+    Plan, Registry, RegistryError, Rejection, Retry, RetryContext, RetryIn, State, TimedOut, rules,
 };
 #[cfg(feature = "logs")]
 pub use kiq_runtime::logs;
 pub use kiq_runtime::middleware::{NextRun, RunMiddleware};
 #[doc(hidden)]
 pub use kiq_runtime::private as __private;
-pub use kiq_runtime::retry::Backoff;
+pub use kiq_runtime::reports::{Death, Report};
+pub use kiq_runtime::retry::{Backoff, Schedule, ScheduleRow};
 pub use kiq_runtime::worker::{BuildError, Capsule, Controls, QueueSpec, Worker, WorkerBuilder, WorkerError};
 pub use kiq_runtime::{Clock, Timestamp};
 

@@ -14,6 +14,7 @@ const ROOMS: &[(&str, &[&str], &str)] = &[
     ("retry", &["job", "clock"], "arithmetic only: the caller brings the time and the dice"),
     ("broker", &["job", "clock", "random", "error"], "a store knows jobs but no client, worker or inspector"),
     ("events", &["broker", "job", "clock"], "what happened, told to whoever listens"),
+    ("reports", &["events", "job", "middleware"], "what is told of a failure, above what happened"),
     ("middleware", &["job"], "what is wrapped around runs knows jobs, and neither stores nor workers"),
     ("client", &["broker", "job", "clock", "error", "middleware"], "a web app that only enqueues carries no worker"),
     (
@@ -21,11 +22,15 @@ const ROOMS: &[(&str, &[&str], &str)] = &[
         &["broker", "client", "job", "clock", "error"],
         "looking works from any process, with no worker running",
     ),
-    ("app", &["client", "job", "middleware"], "what clients and workers share is above clients and below workers"),
+    (
+        "app",
+        &["client", "job", "middleware", "reports", "retry"],
+        "what clients and workers share is above clients and below workers",
+    ),
     ("logs", &[], "for programs with no tracing set-up of their own; nothing of kiq depends on it"),
     (
         "worker",
-        &["app", "middleware", "broker", "client", "events", "job", "retry", "clock", "random", "error"],
+        &["app", "middleware", "reports", "broker", "client", "events", "job", "retry", "clock", "random", "error"],
         "the hot path does not depend on reporting code",
     ),
     ("private", &["client", "job"], "what the macro's code calls"),

@@ -469,7 +469,7 @@ impl<'a> Expansion<'a> {
         };
         Some(quote_spanned! {at(span)=>
             .on_exhausted(|#dead| #p::Box::pin(async move {
-                #p::finish(#p::assert_send(#call).await, #p::retry)
+                #p::finish_beside(#p::assert_send(#call).await)
             }))
         })
     }
@@ -542,16 +542,19 @@ impl<'a> Expansion<'a> {
                 }
             }
         };
-        if self.model.options.retry_in.is_none() {
-            return quote_spanned!(at(span)=> #p::finish(#out, #judge));
-        }
         let (handle, cx) = (located(&self.handle, span), mixed("__cx", span));
-        quote_spanned! {at(span)=>
-            #p::finish_asking::<#handle, _>(#out, #judge, &#cx, |#error| {
-                use #p::Root as _;
-                #error.kiq_root()
-            })
-        }
+        let root = match &self.model.function.sig.output {
+            // There is no error to look into.
+            ReturnType::Default => quote_spanned!(at(span)=> #p::no_root),
+            ReturnType::Type(..) => quote_spanned! {at(span)=>
+                |#error| {
+                    #[allow(unused_imports)]
+                    use #p::{HoldsError as _, IsError as _, IsText as _};
+                    (&&&#p::Probe(#error)).kiq_root()
+                }
+            },
+        };
+        quote_spanned!(at(span)=> #p::finish::<#handle, _>(#out, &#cx, #judge, #root))
     }
 
     fn rule(&self, rule: &Rule, error: &Ident) -> TokenStream {

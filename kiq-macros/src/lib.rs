@@ -1,4 +1,4 @@
-//! The attribute `#[job]`, and `defaults!` and `queues!` beside it. Use them through the crate `kiq`.
+//! The attribute `#[job]`, and `defaults!`, `queues!` and `#[derive(JobError)]` beside it. Use them through the crate `kiq`.
 //!
 //! `parse` reads tokens, `options` and `model` decide what they mean and collect every mistake, `expand` writes the code,
 //! `fallback` stands in where a mistake leaves nothing to expand.
@@ -8,6 +8,7 @@ mod defaults;
 mod duration;
 mod expand;
 mod fallback;
+mod job_error;
 mod model;
 mod name;
 mod options;
@@ -34,4 +35,10 @@ pub fn defaults(input: TokenStream) -> TokenStream {
 #[proc_macro]
 pub fn queues(input: TokenStream) -> TokenStream {
     queues::queues(input.into()).into()
+}
+
+/// Documented on its re-export, `kiq::JobError`.
+#[proc_macro_derive(JobError, attributes(transient, permanent, discard, fatal, rate_limited, defer, kiq))]
+pub fn job_error(input: TokenStream) -> TokenStream {
+    job_error::job_error(input.into()).into()
 }

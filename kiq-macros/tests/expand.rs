@@ -11,6 +11,8 @@ mod duration;
 mod expand;
 #[path = "../src/fallback.rs"]
 mod fallback;
+#[path = "../src/job_error.rs"]
+mod job_error;
 #[path = "../src/model.rs"]
 mod model;
 #[path = "../src/name.rs"]
@@ -75,9 +77,13 @@ fn the_expansion_shown_in_the_architecture_is_the_true_one() {
     assert_eq!(printed(&shown), printed(reviewed));
 }
 
-/// Expands the one item of `source`: a `defaults! {…}` or `queues! {…}`, or a function that has `#[job]` or `#[job(…)]` first
+/// Expands the one item of `source`: a type that starts with `#[derive(JobError)]`, a `defaults! {…}` or `queues! {…}`, or a function that has `#[job]` or `#[job(…)]` first
 /// of its attributes.
 fn expansion(source: &str) -> String {
+    if let Some(item) = source.strip_prefix("#[derive(JobError)]\n") {
+        let expanded = job_error::job_error(item.parse().unwrap());
+        return prettyplease::unparse(&syn::parse2(expanded).unwrap());
+    }
     let expanded = match syn::parse_str::<syn::ItemMacro>(source) {
         Ok(call) if call.mac.path.is_ident("defaults") => defaults::defaults(call.mac.tokens),
         Ok(call) if call.mac.path.is_ident("queues") => queues::queues(call.mac.tokens),

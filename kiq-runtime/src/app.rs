@@ -1,12 +1,20 @@
 //! What an application adds to kiq, in one value: for its clients, its workers and its tests.
 
+use std::error::Error;
 use std::fmt;
+use std::future::Future;
+use std::time::Duration;
 
 use crate::client::{Client, EnqueueChain, EnqueueMiddleware};
-use crate::job::State;
+use crate::job::options::MAX_RETRIES;
+use crate::job::plan::{self, Rule, Rules};
+use crate::job::{JobError, JobOutput, Plan, State, chain};
 use crate::middleware::{RunChain, RunMiddleware};
+use crate::reports::{Handler, Handlers, Report};
+use crate::retry::Backoff;
 
-/// What an application adds to kiq: middleware around enqueues and runs, and shared state.
+/// What an application adds to kiq: middleware around enqueues and runs, rules about errors and
+/// retries, and shared state.
 ///
 /// Made in one function that the program and its tests call, so that what is on in production is on in tests. Given to a client
 /// with [`Client::with_app`] and to a worker with `Worker::builder().app(&app)`. Cheap to clone.
@@ -39,7 +47,11 @@ use crate::middleware::{RunChain, RunMiddleware};
 pub struct App {
     pub(crate) around_enqueues: EnqueueChain,
     pub(crate) around_runs: RunChain,
-    pub(crate) state: State,
+    state: State,
+    rules: Rules,
+    pub(crate) backoff: Option<Backoff>,
+    pub(crate) max_retries: Option<u32>,
+    pub(crate) handlers: Handlers,
 }
 
 impl App {
@@ -52,6 +64,117 @@ impl App {
     pub fn data<T: Send + Sync + 'static>(mut self, value: T) -> Self {
         self.state.insert(value);
         self
+    }
+
+    /// A rule about errors, for all jobs: asked about an error that neither the job nor the error's own type
+    /// ([`JobError`]) has a plan for. The first rule that answers counts. [`rules`](crate::job::rules) has ready-made ones.
+    ///
+    /// # Examples
+    /// ```
+    /// use kiq::{App, rules};
+    ///
+    /// let app = App::new().rule(rules::io).rule(rules::timeouts);
+    /// # let _ = app;
+    /// ```
+    pub fn rule(mut self, rule: impl Fn(&(dyn Error + 'static)) -> Option<Plan> + Send + Sync + 'static) -> Self {
+        self.rules.rules.push(std::sync::Arc::new(rule) as Rule);
+        self
+    }
+
+    /// A rule about errors of one type, wherever in the chain of a job's error they stand.
+    ///
+    /// # Examples
+    /// ```
+    /// use kiq::{App, Plan};
+    ///
+    /// let app = App::new().rule_for(|error: &std::num::ParseIntError| Some(Plan::fatal()));
+    /// # let _ = app;
+    /// ```
+    pub fn rule_for<E: Error + 'static>(self, rule: impl Fn(&E) -> Option<Plan> + Send + Sync + 'static) -> Self {
+        self.rule(move |error| chain::find::<E>(error).find_map(&rule))
+    }
+
+    /// Makes an error type known by hand that has `#[derive(JobError)]`: needed without the feature `inventory`.
+    pub fn error<E: JobError>(mut self) -> Self {
+        self.rules.types.push(plan::ask::<E>);
+        self
+    }
+
+    /// Tells `handler` of each failure that is news: of errors as they happen, except those that are transient, rate-limited
+    /// (unless [`report_transient`](App::report_transient)) or to be discarded, and of the last failure of every other job.
+    /// Any number of handlers; an async function of a [`Report`] that returns nothing or a `Result<(), E>`.
+    ///
+    /// It is called when the store has confirmed what became of the job, on a task of its own, beside the jobs: up to 16
+    /// reports at a time, each within [`handler_timeout`](App::handler_timeout). Its own error or panic is logged. If 1,000
+    /// reports wait for it, further errors are not told to it, and the log counts them. (Code that blocks its thread cannot
+    /// be cut off: use `spawn_blocking`.) A worker logs every failure by itself, through `tracing`.
+    ///
+    /// # Examples
+    /// ```
+    /// use kiq::{App, Report};
+    ///
+    /// async fn tell(report: Report) {
+    ///     eprintln!("{} {} failed: {} {:?}", report.class(), report.jid(), report.message(), report.causes());
+    /// }
+    ///
+    /// let app = App::new().on_error(tell);
+    /// # let _ = app;
+    /// ```
+    pub fn on_error<F, R>(mut self, handler: F) -> Self
+    where
+        F: Fn(Report) -> R + Send + Sync + 'static,
+        R: Future<Output: JobOutput> + Send + 'static,
+    {
+        self.handlers.on_error.push(Handler::new(handler));
+        self
+    }
+
+    /// Tells `handler` of each job that is at its end without success, however silent its failures were:
+    /// [`Report::death`] says why, so that what was to be discarded can be told from what needs a human.
+    ///
+    /// Once for each death, as long as the process lives: a process that dies between the store's confirmation and the call
+    /// has not told it, and no other does. (The job is then in the dead set, and in no handler's report; for an action that
+    /// must not be missed use the job's `on_exhausted`, which is run at least once.) Nothing is left out when the handler
+    /// is slow: if 1,000 reports wait for it, jobs that die wait with them.
+    pub fn on_death<F, R>(mut self, handler: F) -> Self
+    where
+        F: Fn(Report) -> R + Send + Sync + 'static,
+        R: Future<Output: JobOutput> + Send + 'static,
+    {
+        self.handlers.on_death.push(Handler::new(handler));
+        self
+    }
+
+    /// Whether `on_error` is told of transient and rate-limited errors, too, while they are being retried. Default: no.
+    pub fn report_transient(mut self, yes: bool) -> Self {
+        self.handlers.with_transient = yes;
+        self
+    }
+
+    /// How long a handler may take for one report; a longer one is dropped where it awaits. Default: 10 s.
+    pub fn handler_timeout(mut self, timeout: Duration) -> Self {
+        self.handlers.timeout = timeout;
+        self
+    }
+
+    /// The wait before a retry. Default: Sidekiq's formula.
+    pub fn backoff(mut self, backoff: Backoff) -> Self {
+        self.backoff = Some(backoff);
+        self
+    }
+
+    /// The retries of a job that says `retry = true` or nothing. Default: 25. Sidekiq's `max_retries`; at most 1,000, and more
+    /// is taken for that.
+    pub fn max_retries(mut self, retries: u32) -> Self {
+        self.max_retries = Some(retries.min(MAX_RETRIES));
+        self
+    }
+
+    /// All that its workers share.
+    pub(crate) fn state(&self) -> State {
+        let mut state = self.state.clone();
+        state.insert(self.rules.clone());
+        state
     }
 
     /// Wraps every run, inside of what was added before: the first added is the outermost.
@@ -120,6 +243,8 @@ impl fmt::Debug for App {
             .field("around_enqueues", &self.around_enqueues)
             .field("around_runs", &self.around_runs)
             .field("state", &self.state)
+            .field("rules", &self.rules)
+            .field("handlers", &self.handlers)
             .finish()
     }
 }

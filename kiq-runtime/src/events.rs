@@ -59,6 +59,11 @@ pub enum Event {
         /// Its id.
         jid: Jid,
     },
+    /// Jobs left the dead set for good, because it is full or they are too old.
+    Trimmed {
+        /// How many.
+        jobs: usize,
+    },
     /// Jobs were put back unfinished, to run elsewhere.
     GivenBack {
         /// How many.
@@ -105,6 +110,11 @@ pub enum Next {
     /// It is tried again.
     Retry {
         /// When.
+        at: Timestamp,
+    },
+    /// It was told to come later (a rate limit), and waits in the schedule; no retry is spent.
+    Later {
+        /// Until when.
         at: Timestamp,
     },
     /// It is kept among the dead.

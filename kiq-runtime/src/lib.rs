@@ -15,6 +15,7 @@ pub mod middleware;
 #[doc(hidden)]
 pub mod private;
 mod random;
+pub mod reports;
 pub mod retry;
 pub mod worker;
 

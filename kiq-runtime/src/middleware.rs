@@ -125,52 +125,62 @@ impl RunChain {
     }
 }
 
-/// Middleware by name, outermost first. Cheap to clone.
-pub(crate) struct Chain<M: ?Sized>(Arc<[(&'static str, Arc<M>)]>);
+/// Middleware by name, outermost first. Cheap to clone; one pointer, since every client has one.
+pub(crate) struct Chain<M: ?Sized>(Option<Arc<Vec<Link<M>>>>);
+
+type Link<M> = (&'static str, Arc<M>);
 
 impl<M: ?Sized> Chain<M> {
+    fn links(&self) -> &[Link<M>] {
+        self.0.as_deref().map_or(&[], Vec::as_slice)
+    }
+
+    fn of(links: Vec<Link<M>>) -> Self {
+        Chain((!links.is_empty()).then(|| Arc::new(links)))
+    }
+
     pub(crate) fn add(&mut self, name: &'static str, middleware: Arc<M>, is_outermost: bool) {
-        let mut links = self.0.to_vec();
+        let mut links = self.links().to_vec();
         let at = if is_outermost { 0 } else { links.len() };
         links.insert(at, (name, middleware));
-        self.0 = links.into();
+        *self = Chain::of(links);
     }
 
     /// Takes out all of that name. Answers whether there was one.
     pub(crate) fn remove(&mut self, name: &str) -> bool {
-        let before = self.0.len();
-        self.0 = self.0.iter().filter(|(other, _)| *other != name).cloned().collect();
-        self.0.len() < before
+        let before = self.links().len();
+        *self = Chain::of(self.links().iter().filter(|(other, _)| *other != name).cloned().collect());
+        self.links().len() < before
     }
 
     /// Puts another chain inside of this one.
     pub(crate) fn extend(&mut self, inner: &Self) {
-        self.0 = self.0.iter().chain(inner.0.iter()).cloned().collect();
+        *self = Chain::of(self.links().iter().chain(inner.links()).cloned().collect());
     }
 
     /// The middleware at a place, the outermost at 0.
     pub(crate) fn at(&self, place: usize) -> Option<Arc<M>> {
-        self.0.get(place).map(|(_, middleware)| Arc::clone(middleware))
+        self.links().get(place).map(|(_, middleware)| Arc::clone(middleware))
     }
 
     pub(crate) fn names(&self) -> Vec<&'static str> {
-        self.0.iter().map(|(name, _)| *name).collect()
+        self.links().iter().map(|(name, _)| *name).collect()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.0.is_none()
     }
 }
 
 impl<M: ?Sized> Clone for Chain<M> {
     fn clone(&self) -> Self {
-        Chain(Arc::clone(&self.0))
+        Chain(self.0.clone())
     }
 }
 
 impl<M: ?Sized> Default for Chain<M> {
     fn default() -> Self {
-        Chain(Arc::new([]))
+        Chain(None)
     }
 }
 

@@ -30,6 +30,40 @@ pub enum Verdict {
     Dropped,
     /// It is given up and nothing of it is kept: the error is one to discard, or `retry_in` said so.
     Discard,
+    /// It was told to come later, which is no failure: it waits in the schedule.
+    Later {
+        /// The payload, with how often in a row that happened.
+        payload: String,
+        /// When.
+        at: Timestamp,
+    },
+}
+
+/// How often in a row a job may be told to come later, before that counts as a failure. As Sidekiq Enterprise reschedules.
+pub const MAX_LIMITED: u32 = 20;
+
+/// The longest wait that another side's `Retry-After` may ask for.
+pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(7 * 86_400);
+
+/// The wait of a job that was told to come later and not when.
+pub const LATER: Duration = Duration::from_secs(60);
+
+/// The field with how often in a row a job was told to come later.
+const LIMITED: &str = "kiq_limited";
+
+/// What a worker does about failures when jobs do not say.
+#[derive(Clone, Debug)]
+pub struct RetryPolicy {
+    /// The wait before a retry. Default: Sidekiq's formula.
+    pub backoff: Backoff,
+    /// The retries of a job with `retry = true`. Default: [`DEFAULT_RETRIES`].
+    pub max_retries: u32,
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        RetryPolicy { backoff: Backoff::Sidekiq, max_retries: DEFAULT_RETRIES }
+    }
 }
 
 /// How long to wait before the next try.
@@ -59,6 +93,28 @@ impl Backoff {
         Backoff::Custom(Arc::new(delay))
     }
 
+    /// When each of `retries` retries comes: to be printed, as a table.
+    ///
+    /// # Examples
+    /// ```
+    /// use kiq::Backoff;
+    ///
+    /// let schedule = Backoff::Sidekiq.schedule(25);
+    /// println!("{schedule}");
+    /// let last = schedule.rows().last().ok_or("no retries")?;
+    /// assert_eq!((last.since_first.0.as_secs() / 86_400, last.since_first.1.as_secs() / 86_400), (20, 20));
+    /// # Ok::<(), &str>(())
+    /// ```
+    pub fn schedule(&self, retries: u32) -> Schedule {
+        let mut since_first = (Duration::ZERO, Duration::ZERO);
+        let rows = (0..retries).map(|retry| {
+            let wait = (self.delay(retry, |_| 0), self.delay(retry, |n| n.saturating_sub(1)));
+            since_first = (since_first.0.saturating_add(wait.0), since_first.1.saturating_add(wait.1));
+            ScheduleRow { retry: retry + 1, wait, since_first }
+        });
+        Schedule { rows: rows.collect() }
+    }
+
     /// The wait before retry number `retry` (0 is the first). `below(n)` is a random whole number below `n`.
     pub fn delay(&self, retry: u32, below: impl FnOnce(u64) -> u64) -> Duration {
         match self {
@@ -86,6 +142,57 @@ impl fmt::Debug for Backoff {
     }
 }
 
+/// When the retries of a job come: [`Backoff::schedule`]. Runs themselves take no time in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Schedule {
+    rows: Vec<ScheduleRow>,
+}
+
+/// One retry in a [`Schedule`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ScheduleRow {
+    /// Its number, from 1.
+    pub retry: u32,
+    /// The shortest and the longest wait before it.
+    pub wait: (Duration, Duration),
+    /// The earliest and the latest it comes after the first failure.
+    pub since_first: (Duration, Duration),
+}
+
+impl Schedule {
+    /// The retries in order.
+    pub fn rows(&self) -> &[ScheduleRow] {
+        &self.rows
+    }
+}
+
+impl fmt::Display for Schedule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{:>5}  {:>24}  {:>24}", "retry", "wait", "after the first failure")?;
+        for row in &self.rows {
+            let between = |(least, most): (Duration, Duration)| match spoken(least) == spoken(most) {
+                true => spoken(least),
+                false => format!("{} to {}", spoken(least), spoken(most)),
+            };
+            writeln!(f, "{:>5}  {:>24}  {:>24}", row.retry, between(row.wait), between(row.since_first))?;
+        }
+        Ok(())
+    }
+}
+
+/// A time in its two largest units: `3h 5m`.
+fn spoken(time: Duration) -> String {
+    let seconds = time.as_secs();
+    match seconds {
+        0 => format!("{}ms", time.as_millis()),
+        1..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m {}s", seconds / 60, seconds % 60),
+        3600..86_400 => format!("{}h {}m", seconds / 3600, seconds / 60 % 60),
+        _ => format!("{}d {}h", seconds / 86_400, seconds / 3600 % 24),
+    }
+}
+
 /// As Sidekiq 8: added to every wait but that of a [`Backoff::Custom`].
 fn jitter(retry: u32, below: impl FnOnce(u64) -> u64) -> Duration {
     Duration::from_secs(below(10 * (u64::from(retry) + 1)))
@@ -98,43 +205,61 @@ pub fn judge(
     queue: &str,
     class: Option<&JobOptions>,
     failure: &Failure,
-    backoff: &Backoff,
+    policy: &RetryPolicy,
     now: Timestamp,
     below: impl FnOnce(u64) -> u64,
 ) -> Verdict {
     // A payload that says nothing of retries goes by its class in all that concerns them.
     let class = class.filter(|_| job.retry().is_none());
     // A job nobody here knows and that does not ask for retries: Ruby would drop it. Keep it instead.
-    let policy = job.retry().or(class.map(|class| class.retry)).unwrap_or_default();
-    if failure.disposition() == Disposition::Discard {
-        return Verdict::Discard;
-    }
-    // A job that was never begun has not had the one run it asked for.
-    let policy = match policy {
-        Retry::Never if failure.has_begun() => return Verdict::Dropped,
-        Retry::Never => Retry::Default,
-        policy => policy,
-    };
+    let retry = job.retry().or(class.map(|class| class.retry)).unwrap_or_default();
+    let plan = failure.plan();
     let mut job = job.clone();
     job.clear_deaths();
+    match plan.disposition() {
+        Disposition::Discard => return Verdict::Discard,
+        Disposition::RateLimited => {
+            let times = job.get::<u32>(LIMITED).unwrap_or(0).saturating_add(1);
+            if times <= MAX_LIMITED {
+                let wait = plan.retry_after().map_or(LATER, |wait| wait.min(MAX_RETRY_AFTER));
+                job.set(LIMITED, &times);
+                // Entries of the schedule have none (wire: 3.1).
+                job.remove("enqueued_at");
+                job.set("queue", queue);
+                return Verdict::Later { payload: job.to_string(), at: now + wait + jitter(times - 1, below) };
+            }
+        }
+        _ => {}
+    }
+    // A job that was never begun has not had the one run it asked for.
+    let retry = match retry {
+        Retry::Never if failure.has_begun() => return Verdict::Dropped,
+        Retry::Never => Retry::Default,
+        retry => retry,
+    };
     let retry_queue = job.get::<String>("retry_queue").filter(|name| queue_name_fault(name).is_none());
     let retry_queue = retry_queue.as_deref().or(class.and_then(|class| class.retry_queue));
     job.set("queue", retry_queue.unwrap_or(queue));
+    job.remove(LIMITED);
+    job.remember_error();
     job.set("error_message", &failure.message());
     job.set("error_class", failure.class());
     // The field is 0 after the first failure, and Sidekiq's pages may have set it to -1.
-    let retry = job.failures();
+    let count = job.failures();
     match job.retry_count() {
         Some(_) => job.set_time("retried_at", now),
         None => job.set_time("failed_at", now),
     }
-    job.set("retry_count", &retry);
-    let at = match failure.retry_in().unwrap_or_default() {
-        _ if is_exhausted(&job, policy, retry, now) => None,
+    job.set("retry_count", &count);
+    let asked = plan.retry_after().map(|wait| RetryIn::After(wait.min(MAX_RETRY_AFTER)));
+    let own = failure.retry_in().filter(|own| *own != RetryIn::Default);
+    let at = match own.or(asked).unwrap_or_default() {
+        _ if plan.disposition() == Disposition::Fatal => None,
+        _ if is_exhausted(&job, retry, policy.max_retries, count, now) => None,
         RetryIn::Discard => return Verdict::Discard,
         RetryIn::Kill => None,
-        RetryIn::Default => Some(now + backoff.delay(retry, below)),
-        RetryIn::After(delay) => Some(now + delay + jitter(retry, below)),
+        RetryIn::Default => Some(now + policy.backoff.delay(count, below)),
+        RetryIn::After(delay) => Some(now + delay + jitter(count, below)),
     };
     match at {
         Some(at) => Verdict::Retry { payload: job.to_string(), at },
@@ -144,12 +269,12 @@ pub fn judge(
 }
 
 /// As Sidekiq 8.1: with `retry_for` the time since the first failure decides and the count does not.
-fn is_exhausted(job: &Payload, policy: Retry, retry: u32, now: Timestamp) -> bool {
-    match (policy, job.time("failed_at")) {
+fn is_exhausted(job: &Payload, retry: Retry, max_retries: u32, count: u32, now: Timestamp) -> bool {
+    match (retry, job.time("failed_at")) {
         (Retry::For(patience), Some(failed_at)) => failed_at + patience < now,
-        (Retry::Max(limit), _) => retry >= limit,
+        (Retry::Max(limit), _) => count >= limit,
         (Retry::Never, _) => true,
-        (Retry::Default | Retry::For(_), _) => retry >= DEFAULT_RETRIES,
+        (Retry::Default | Retry::For(_), _) => count >= max_retries,
     }
 }
 
@@ -165,7 +290,7 @@ mod tests {
     }
 
     fn fail(job: &Payload) -> Verdict {
-        judge(job, "q", None, &Failure::new("E", "boom"), &Backoff::Sidekiq, NOW, |_| 0)
+        judge(job, "q", None, &Failure::new("E", "boom"), &RetryPolicy::default(), NOW, |_| 0)
     }
 
     #[test]
@@ -215,7 +340,7 @@ mod tests {
     fn a_payload_that_does_not_say_goes_by_its_class() {
         let failure = Failure::new("E", "boom");
         let verdict = |fields, class: Option<JobOptions>| {
-            judge(&job(fields), "q", class.as_ref(), &failure, &Backoff::Sidekiq, NOW, |_| 0)
+            judge(&job(fields), "q", class.as_ref(), &failure, &RetryPolicy::default(), NOW, |_| 0)
         };
         let options = JobOptions::new().retry_queue("later");
         assert!(matches!(verdict("", Some(options.retry(Retry::Never))), Verdict::Dropped));
@@ -263,7 +388,7 @@ mod tests {
     #[test]
     fn a_discarded_error_ends_the_job_whatever_its_retries() {
         let failure = Failure::new("E", "boom").with_disposition(Disposition::Discard);
-        let verdict = judge(&job(r#","retry":true"#), "q", None, &failure, &Backoff::Sidekiq, NOW, |_| 0);
+        let verdict = judge(&job(r#","retry":true"#), "q", None, &failure, &RetryPolicy::default(), NOW, |_| 0);
         assert!(matches!(verdict, Verdict::Discard));
     }
 
@@ -271,7 +396,7 @@ mod tests {
     fn what_retry_in_says_counts_until_the_retries_are_used_up() {
         let verdict = |fields: &str, answer| {
             let failure = Failure::new("E", "boom").with_retry_in(answer);
-            judge(&job(fields), "q", None, &failure, &Backoff::Sidekiq, NOW, |n| n - 1)
+            judge(&job(fields), "q", None, &failure, &RetryPolicy::default(), NOW, |n| n - 1)
         };
         let minute = Duration::from_secs(60);
 
@@ -296,5 +421,63 @@ mod tests {
         };
         assert_eq!(days(|_| 0), 20);
         assert_eq!(days(|n| n - 1), 20);
+    }
+
+    #[test]
+    fn a_fatal_error_is_death_whatever_retries_are_left() {
+        let verdict = |fields: &str| {
+            let failure = Failure::new("E", "boom").with_disposition(Disposition::Fatal);
+            judge(&job(fields), "q", None, &failure, &RetryPolicy::default(), NOW, |_| 0)
+        };
+        assert!(matches!(verdict(r#","retry":true"#), Verdict::Dead { .. }));
+        assert!(matches!(verdict(r#","retry":true,"dead":false"#), Verdict::Dropped));
+        assert!(matches!(verdict(r#","retry":false"#), Verdict::Dropped));
+    }
+
+    #[test]
+    fn a_rate_limit_spends_no_retry_until_it_was_met_twenty_times_in_a_row() {
+        let limited = |job: &Payload, wait: Option<Duration>| {
+            let failure = Failure::new("E", "429").with_plan(crate::job::Plan::rate_limited().after(wait));
+            judge(job, "q", None, &failure, &RetryPolicy::default(), NOW, |_| 0)
+        };
+        let mut current = job(r#","retry":true,"retry_count":3,"failed_at":1795452100.5,"enqueued_at":1795452100.5"#);
+        for times in 1..=MAX_LIMITED {
+            let Verdict::Later { payload, at } = limited(&current, None) else { panic!() };
+            assert_eq!(at, NOW + LATER);
+            current = Payload::parse(payload.as_bytes()).unwrap();
+            assert_eq!((current.get(LIMITED), current.get("retry_count")), (Some(times), Some(3)));
+            assert!(current.raw("enqueued_at").is_none() && current.raw("error_class").is_none());
+        }
+        let Verdict::Retry { payload, .. } = limited(&current, None) else { panic!() };
+        let failed = Payload::parse(payload.as_bytes()).unwrap();
+        assert_eq!((failed.get::<u32>("retry_count"), failed.raw(LIMITED).is_none()), (Some(4), true));
+
+        let Verdict::Later { at, .. } = limited(&failed, Some(Duration::from_secs(600))) else { panic!() };
+        assert_eq!(at, NOW + Duration::from_secs(600));
+        let Verdict::Later { at, .. } = limited(&failed, Some(Duration::MAX)) else { panic!() };
+        assert_eq!(at, NOW + MAX_RETRY_AFTER);
+    }
+
+    #[test]
+    fn a_retry_after_takes_the_place_of_the_back_off_and_retry_in_that_of_both() {
+        let plan = crate::job::Plan::transient().after(Duration::from_secs(300));
+        let failure = || Failure::new("E", "503").with_plan(plan);
+        let at = |failure: Failure| {
+            let verdict = judge(&job(r#","retry":true"#), "q", None, &failure, &RetryPolicy::default(), NOW, |_| 0);
+            let Verdict::Retry { at, .. } = verdict else { panic!() };
+            at.since(NOW).as_secs()
+        };
+        assert_eq!(at(failure()), 300);
+        assert_eq!(at(failure().with_retry_in(RetryIn::Default)), 300);
+        assert_eq!(at(failure().with_retry_in(RetryIn::After(Duration::from_secs(7)))), 7);
+    }
+
+    #[test]
+    fn the_worker_says_how_many_retries_the_default_is() {
+        let policy = RetryPolicy { max_retries: 2, ..RetryPolicy::default() };
+        let verdict = |fields: &str| judge(&job(fields), "q", None, &Failure::new("E", "x"), &policy, NOW, |_| 0);
+        assert!(matches!(verdict(r#","retry":true,"retry_count":0"#), Verdict::Retry { .. }));
+        assert!(matches!(verdict(r#","retry":true,"retry_count":1"#), Verdict::Dead { .. }));
+        assert!(matches!(verdict(r#","retry":3,"retry_count":1"#), Verdict::Retry { .. }));
     }
 }

@@ -52,7 +52,10 @@ impl ::kiq::__private::Perform for Charge {
                 ::kiq::__private::Box::pin(async move {
                     let Charge {} = __cx.job::<Charge>()?;
                     let __out = ::kiq::__private::assert_send(charge()).await;
-                    ::kiq::__private::finish(__out, ::kiq::__private::retry)
+                    ::kiq::__private::finish::<
+                        Charge,
+                        _,
+                    >(__out, &__cx, ::kiq::__private::retry, ::kiq::__private::no_root)
                 })
             }
             __run

@@ -163,7 +163,10 @@ impl ::kiq::__private::Perform for A {
                             a(&__a0, &__a1, &__a2, __a3, __a4, &__a5, __a6),
                         )
                         .await;
-                    ::kiq::__private::finish(__out, ::kiq::__private::retry)
+                    ::kiq::__private::finish::<
+                        A,
+                        _,
+                    >(__out, &__cx, ::kiq::__private::retry, ::kiq::__private::no_root)
                 })
             }
             __run

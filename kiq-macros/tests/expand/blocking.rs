@@ -71,7 +71,21 @@ impl ::kiq::__private::Perform for Crunch {
                     let __a1 = Crunch::__in0().make(&__cx).await?;
                     let __out = ::kiq::__private::blocking(move || crunch(&__a0, __a1))
                         .await;
-                    ::kiq::__private::finish(__out, ::kiq::__private::retry)
+                    ::kiq::__private::finish::<
+                        Crunch,
+                        _,
+                    >(
+                        __out,
+                        &__cx,
+                        ::kiq::__private::retry,
+                        |__e| {
+                            #[allow(unused_imports)]
+                            use ::kiq::__private::{
+                                HoldsError as _, IsError as _, IsText as _,
+                            };
+                            (&&&::kiq::__private::Probe(__e)).kiq_root()
+                        },
+                    )
                 })
             }
             __run

@@ -102,8 +102,12 @@ impl ::kiq::__private::Perform for ChargeOrder {
                             charge_order(__a0, &__a1, __a2),
                         )
                         .await;
-                    ::kiq::__private::finish(
+                    ::kiq::__private::finish::<
+                        ChargeOrder,
+                        _,
+                    >(
                         __out,
+                        &__cx,
                         |__e| {
                             #[allow(unused_imports)]
                             use ::kiq::__private::{AsDynError as _, DowncastRef as _};
@@ -113,6 +117,13 @@ impl ::kiq::__private::Perform for ChargeOrder {
                                 return ::kiq::__private::Disposition::Transient;
                             }
                             ::kiq::__private::Disposition::Retry
+                        },
+                        |__e| {
+                            #[allow(unused_imports)]
+                            use ::kiq::__private::{
+                                HoldsError as _, IsError as _, IsText as _,
+                            };
+                            (&&&::kiq::__private::Probe(__e)).kiq_root()
                         },
                     )
                 })

@@ -52,7 +52,15 @@ impl my::kiq::__private::Perform for A {
                 my::kiq::__private::Box::pin(async move {
                     let A {} = __cx.job::<A>()?;
                     let __out = my::kiq::__private::assert_send(a()).await;
-                    my::kiq::__private::finish(__out, my::kiq::__private::retry)
+                    my::kiq::__private::finish::<
+                        A,
+                        _,
+                    >(
+                        __out,
+                        &__cx,
+                        my::kiq::__private::retry,
+                        my::kiq::__private::no_root,
+                    )
                 })
             }
             __run

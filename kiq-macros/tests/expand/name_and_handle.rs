@@ -52,7 +52,10 @@ impl ::kiq::__private::Perform for Printer {
                 ::kiq::__private::Box::pin(async move {
                     let Printer {} = __cx.job::<Printer>()?;
                     let __out = ::kiq::__private::assert_send(render()).await;
-                    ::kiq::__private::finish(__out, ::kiq::__private::retry)
+                    ::kiq::__private::finish::<
+                        Printer,
+                        _,
+                    >(__out, &__cx, ::kiq::__private::retry, ::kiq::__private::no_root)
                 })
             }
             __run

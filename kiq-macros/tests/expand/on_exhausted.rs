@@ -61,7 +61,21 @@ impl ::kiq::__private::Perform for Charge {
                 ::kiq::__private::Box::pin(async move {
                     let Charge { order_id: __a0 } = __cx.job::<Charge>()?;
                     let __out = ::kiq::__private::assert_send(charge(__a0)).await;
-                    ::kiq::__private::finish(__out, ::kiq::__private::retry)
+                    ::kiq::__private::finish::<
+                        Charge,
+                        _,
+                    >(
+                        __out,
+                        &__cx,
+                        ::kiq::__private::retry,
+                        |__e| {
+                            #[allow(unused_imports)]
+                            use ::kiq::__private::{
+                                HoldsError as _, IsError as _, IsText as _,
+                            };
+                            (&&&::kiq::__private::Probe(__e)).kiq_root()
+                        },
+                    )
                 })
             }
             __run
@@ -73,9 +87,8 @@ impl ::kiq::__private::Perform for Charge {
         )
         .params(&["order_id"])
         .on_exhausted(|__dead| ::kiq::__private::Box::pin(async move {
-            ::kiq::__private::finish(
+            ::kiq::__private::finish_beside(
                 ::kiq::__private::assert_send(refund(__dead)).await,
-                ::kiq::__private::retry,
             )
         }));
 }

@@ -72,7 +72,10 @@ impl ::kiq::__private::Perform for SendWelcome {
                 ::kiq::__private::Box::pin(async move {
                     let SendWelcome { user_id: __a0 } = __cx.job::<SendWelcome>()?;
                     let __out = ::kiq::__private::assert_send(send_welcome(__a0)).await;
-                    ::kiq::__private::finish(__out, ::kiq::__private::retry)
+                    ::kiq::__private::finish::<
+                        SendWelcome,
+                        _,
+                    >(__out, &__cx, ::kiq::__private::retry, ::kiq::__private::no_root)
                 })
             }
             __run

@@ -56,8 +56,12 @@ impl ::kiq::__private::Perform for A {
                 ::kiq::__private::Box::pin(async move {
                     let A {} = __cx.job::<A>()?;
                     let __out = ::kiq::__private::assert_send(a()).await;
-                    ::kiq::__private::finish(
+                    ::kiq::__private::finish::<
+                        A,
+                        _,
+                    >(
                         __out,
+                        &__cx,
                         |__e| {
                             #[allow(unused_imports)]
                             use ::kiq::__private::{AsDynError as _, DowncastRef as _};
@@ -76,6 +80,13 @@ impl ::kiq::__private::Perform for A {
                                 return ::kiq::__private::Disposition::Transient;
                             }
                             ::kiq::__private::Disposition::Retry
+                        },
+                        |__e| {
+                            #[allow(unused_imports)]
+                            use ::kiq::__private::{
+                                HoldsError as _, IsError as _, IsText as _,
+                            };
+                            (&&&::kiq::__private::Probe(__e)).kiq_root()
                         },
                     )
                 })

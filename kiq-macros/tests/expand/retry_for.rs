@@ -54,7 +54,10 @@ impl ::kiq::__private::Perform for A {
                 ::kiq::__private::Box::pin(async move {
                     let A {} = __cx.job::<A>()?;
                     let __out = ::kiq::__private::assert_send(a()).await;
-                    ::kiq::__private::finish(__out, ::kiq::__private::retry)
+                    ::kiq::__private::finish::<
+                        A,
+                        _,
+                    >(__out, &__cx, ::kiq::__private::retry, ::kiq::__private::no_root)
                 })
             }
             __run

@@ -61,16 +61,19 @@ impl ::kiq::__private::Perform for Charge {
                 ::kiq::__private::Box::pin(async move {
                     let Charge { order_id: __a0 } = __cx.job::<Charge>()?;
                     let __out = ::kiq::__private::assert_send(charge(__a0)).await;
-                    ::kiq::__private::finish_asking::<
+                    ::kiq::__private::finish::<
                         Charge,
                         _,
                     >(
                         __out,
-                        ::kiq::__private::retry,
                         &__cx,
+                        ::kiq::__private::retry,
                         |__e| {
-                            use ::kiq::__private::Root as _;
-                            __e.kiq_root()
+                            #[allow(unused_imports)]
+                            use ::kiq::__private::{
+                                HoldsError as _, IsError as _, IsText as _,
+                            };
+                            (&&&::kiq::__private::Probe(__e)).kiq_root()
                         },
                     )
                 })

@@ -77,7 +77,10 @@ impl ::kiq::__private::Perform for A {
                     let __a3 = A::__in2().make(&__cx).await?;
                     let __out = ::kiq::__private::assert_send(a(__a0, __a1, &__a2, __a3))
                         .await;
-                    ::kiq::__private::finish(__out, ::kiq::__private::retry)
+                    ::kiq::__private::finish::<
+                        A,
+                        _,
+                    >(__out, &__cx, ::kiq::__private::retry, ::kiq::__private::no_root)
                 })
             }
             __run

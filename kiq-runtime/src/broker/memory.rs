@@ -419,7 +419,7 @@ impl MemoryConsumer {
             return Settled::Stale;
         };
         let (processed, failed) = match end {
-            Settlement::Done => (1, 0),
+            Settlement::Done | Settlement::Later { .. } => (1, 0),
             Settlement::NotAJob { .. } => (0, 0),
             Settlement::Retry { .. } | Settlement::Dead { .. } | Settlement::Discarded => (1, 1),
         };
@@ -429,6 +429,10 @@ impl MemoryConsumer {
             Settlement::Done | Settlement::Discarded => 0,
             Settlement::Retry { payload, at } => {
                 store.retries.add(*at, payload.as_bytes().into());
+                0
+            }
+            Settlement::Later { payload, at } => {
+                store.scheduled.add(*at, payload.as_bytes().into());
                 0
             }
             Settlement::Dead { payload, at } => store.bury(*at, payload.as_bytes().into(), now),

@@ -312,6 +312,13 @@ pub enum Settlement {
         /// When.
         at: Timestamp,
     },
+    /// It was told to come later, which is no failure: it waits in the schedule. Counts as processed.
+    Later {
+        /// The payload.
+        payload: String,
+        /// When.
+        at: Timestamp,
+    },
     /// It failed for good and is kept among the dead. Counts as processed and failed.
     Dead {
         /// The payload with the failure written into it.

@@ -7,15 +7,21 @@ use std::sync::Arc;
 /// How far a chain of sources is followed: one that comes back to itself must not hang a worker.
 const CHAIN_LIMIT: usize = 100;
 
-/// All `T` in a chain of sources, outermost first; those in a `Box`, an `Arc` or an `io::Error` too.
-pub fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a T> {
+/// The links of a chain of sources, outermost first; that in an `io::Error` follows it.
+pub fn links<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |&error| error.source())
         .take(CHAIN_LIMIT)
-        .flat_map(|link| [find_at(link), inside_io(link).and_then(find_at)])
+        .flat_map(|link| [Some(link), inside_io(link)])
         .flatten()
 }
 
-fn find_at<'a, T: Error + 'static>(link: &'a (dyn Error + 'static)) -> Option<&'a T> {
+/// All `T` in a chain of sources, outermost first; those in a `Box`, an `Arc` or an `io::Error` too.
+pub fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a T> {
+    links(error).filter_map(find_at)
+}
+
+/// The `T` that a link is, or holds in a `Box` or an `Arc`.
+pub fn find_at<'a, T: Error + 'static>(link: &'a (dyn Error + 'static)) -> Option<&'a T> {
     link.downcast_ref::<T>()
         .or_else(|| link.downcast_ref::<Box<T>>().map(|boxed| &**boxed))
         .or_else(|| link.downcast_ref::<Arc<T>>().map(|shared| &**shared))

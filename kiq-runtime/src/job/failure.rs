@@ -4,8 +4,10 @@ use std::any::{Any, type_name};
 use std::error::Error;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 use super::args::ArgsError;
+use super::plan::Plan;
 use super::retry_in::RetryIn;
 use super::state::Rejection;
 
@@ -22,20 +24,41 @@ pub type JobResult = Result<(), Failure>;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Disposition {
-    /// Try again as its retries say, and tell: the default, as in Sidekiq.
+    /// Try again as its retries say, and tell at once: the default, as in Sidekiq.
     #[default]
     Retry,
     /// Try again as its retries say, and tell nobody before they are used up (`transient = […]`).
     Transient,
     /// End it here, on record but neither retried nor kept among the dead (`discard = […]`).
     Discard,
+    /// End it here and keep it among the dead, whatever retries are left.
+    Fatal,
+    /// Try again later without spending a retry, up to 20 times in a row; the next is an ordinary failure.
+    RateLimited,
+}
+
+/// A run went beyond the job's `timeout`. Its class is `kiq::Timeout`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the job ran longer than its timeout of {limit:?}")]
+#[non_exhaustive]
+pub struct TimedOut {
+    /// The limit.
+    pub limit: Duration,
+}
+
+impl TimedOut {
+    /// A run went beyond `limit`.
+    pub fn new(limit: Duration) -> Self {
+        TimedOut { limit }
+    }
 }
 
 /// A failed run: the error with its name, and the [`Disposition`].
 pub struct Failure {
     class: String,
     error: Box<dyn Error + Send + Sync>,
-    disposition: Disposition,
+    /// What is to be done about it; `None` while nobody has been asked.
+    plan: Option<Plan>,
     has_begun: bool,
     /// What the job's own `retry_in` said; `None` while it has not been asked.
     retry_in: Option<RetryIn>,
@@ -47,13 +70,7 @@ impl Failure {
     /// The class is what Sidekiq's pages print before the message, unescaped; characters that are markup there are
     /// replaced, and it is cut at [`MAX_ERROR_CLASS`] characters.
     pub fn new(class: &str, error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Failure {
-            class: display_class(class),
-            error: error.into(),
-            disposition: Disposition::Retry,
-            has_begun: true,
-            retry_in: None,
-        }
+        Failure { class: display_class(class), error: error.into(), plan: None, has_begun: true, retry_in: None }
     }
 
     /// The same failure of a run whose function was never called: no such job here, arguments or state that do not fit.
@@ -101,9 +118,25 @@ impl Failure {
 
     /// The same failure with another disposition.
     #[must_use]
-    pub fn with_disposition(mut self, disposition: Disposition) -> Self {
-        self.disposition = disposition;
+    pub fn with_disposition(self, disposition: Disposition) -> Self {
+        self.with_plan(disposition.into())
+    }
+
+    /// The same failure with what is to be done about it. One without a plan goes by its error's type and the application's
+    /// rules.
+    #[must_use]
+    pub fn with_plan(mut self, plan: Plan) -> Self {
+        self.plan = Some(plan);
         self
+    }
+
+    pub(crate) fn has_plan(&self) -> bool {
+        self.plan.is_some()
+    }
+
+    /// What is to be done about it.
+    pub fn plan(&self) -> Plan {
+        self.plan.unwrap_or_default()
     }
 
     /// The error's class, as stored in `error_class`.
@@ -118,7 +151,7 @@ impl Failure {
 
     /// What shall become of the job.
     pub fn disposition(&self) -> Disposition {
-        self.disposition
+        self.plan().disposition()
     }
 
     /// The same failure with what the job's own `retry_in` said of it.
@@ -132,18 +165,23 @@ impl Failure {
         self.retry_in
     }
 
-    /// The message as stored in `error_message`: at most 10,000 characters. A `Display` that panics or fails gives a
-    /// placeholder.
+    /// The message as stored in `error_message`: at most 10,000 characters, control characters replaced. A `Display` that
+    /// panics or fails gives a placeholder.
     pub fn message(&self) -> String {
-        let mut text = Limited { text: String::new(), left: MAX_ERROR_MESSAGE };
-        let written = catch_unwind(AssertUnwindSafe(|| {
-            // Running full ends the formatting early, and is no fault.
-            fmt::write(&mut text, format_args!("{}", self.error)).is_ok() || text.left == 0
-        }));
-        match written {
-            Ok(true) => text.text,
-            _ => format!("{}(the error's own message failed to print)", text.text),
-        }
+        text_of(&self.error)
+    }
+}
+
+/// The message of an error, as [`Failure::message`].
+pub(crate) fn text_of(error: &dyn fmt::Display) -> String {
+    let mut text = Limited { text: String::new(), left: MAX_ERROR_MESSAGE };
+    let written = catch_unwind(AssertUnwindSafe(|| {
+        // Running full ends the formatting early, and is no fault.
+        fmt::write(&mut text, format_args!("{error}")).is_ok() || text.left == 0
+    }));
+    match written {
+        Ok(true) => text.text,
+        _ => format!("{}(the error's own message failed to print)", text.text),
     }
 }
 
@@ -152,7 +190,7 @@ impl fmt::Debug for Failure {
         f.debug_struct("Failure")
             .field("class", &self.class)
             .field("error", &self.message())
-            .field("disposition", &self.disposition)
+            .field("plan", &self.plan)
             .finish()
     }
 }
@@ -188,7 +226,9 @@ impl fmt::Write for Limited {
                 return Err(fmt::Error);
             }
             self.left -= 1;
-            self.text.push(c);
+            // Escape sequences and the like reach terminals and pages unescaped.
+            let is_harmless = !c.is_control() || c == '\n' || c == '\t';
+            self.text.push(if is_harmless { c } else { char::REPLACEMENT_CHARACTER });
         }
         Ok(())
     }
@@ -219,7 +259,7 @@ fn display_class(class: &str) -> String {
 )]
 pub trait JobOutput {
     /// The error type; [`Infallible`](std::convert::Infallible) for `()`.
-    type Error: JobError;
+    type Error: OutputError;
 
     /// As a result.
     ///
@@ -235,7 +275,7 @@ impl JobOutput for () {
     }
 }
 
-impl<E: JobError> JobOutput for Result<(), E> {
+impl<E: OutputError> JobOutput for Result<(), E> {
     type Error = E;
     fn into_result(self) -> Result<(), E> {
         self
@@ -249,13 +289,13 @@ impl<E: JobError> JobOutput for Result<(), E> {
     note = "use an error type (`thiserror` writes them), `anyhow::Error`, `eyre::Report`, `String` or `Box<dyn Error + Send + Sync>`",
     note = "a boxed error needs `Send + Sync`, since a job may move between threads"
 )]
-pub trait JobError {
+pub trait OutputError {
     /// As a failure that shall be retried, named after the error's type.
     fn into_failure(self) -> Failure;
 }
 
 #[diagnostic::do_not_recommend]
-impl<E: Into<Box<dyn Error + Send + Sync>>> JobError for E {
+impl<E: Into<Box<dyn Error + Send + Sync>>> OutputError for E {
     fn into_failure(self) -> Failure {
         Failure::of(self)
     }
@@ -289,6 +329,11 @@ mod tests {
     fn a_message_is_cut_at_ten_thousand_characters() {
         assert_eq!(Failure::of(Endless).message().chars().count(), MAX_ERROR_MESSAGE);
         assert_eq!(Failure::of("é".repeat(20_000)).message(), "é".repeat(10_000));
+    }
+
+    #[test]
+    fn control_characters_do_not_get_into_a_message() {
+        assert_eq!(Failure::of("a\x1b[31m\0\r\u{9b}b\n\tc").message(), "a\u{fffd}[31m\u{fffd}\u{fffd}\u{fffd}b\n\tc");
     }
 
     #[test]

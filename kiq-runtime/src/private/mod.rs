@@ -5,6 +5,7 @@ mod scope;
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
+use std::ops::Deref;
 use std::time::Duration;
 
 pub use std::boxed::Box;
@@ -19,20 +20,23 @@ pub use std::vec::Vec;
 pub use inventory;
 
 pub use crate::__register as register;
+pub use crate::__register_error as register_error;
 pub use crate::__scope as scope;
 pub use crate::client::Enqueue;
 #[cfg(feature = "inventory")]
+pub use crate::job::plan::LinkedError;
+#[cfg(feature = "inventory")]
 pub use crate::job::registry::Linked;
 pub use crate::job::{
-    ArgKey, ArgsError, ArgsReader, ArgsWriter, BoxFuture, DeadJob, Disposition, Job, JobContext, JobDef, JobOptions,
-    JobResult, MissingState, Perform, Retry, State,
+    ArgKey, ArgsError, ArgsReader, ArgsWriter, BoxFuture, DeadJob, Disposition, Job, JobContext, JobDef, JobError,
+    JobOptions, JobResult, MissingState, Perform, Plan, Retry, State,
 };
 
 pub use self::scope::{AnyQueue, Defaults, Here, NoDefaults, Nothing, Queues, Scope};
 
-use crate::job::failure::JobError;
+use crate::job::failure::OutputError;
 use crate::job::options::{MAX_RETRIES, queue_name_fault, retry_for_fault};
-use crate::job::{Failure, FromJobContext, JobOutput, RetryContext, chain, retry_in};
+use crate::job::{Failure, FromJobContext, JobOutput, RetryContext, chain, plan, retry_in};
 
 /// Puts a job on the link-time list. Owned by the runtime, so that the runtime's feature decides and the unsafe tokens
 /// are not the user's.
@@ -53,6 +57,24 @@ macro_rules! __register {
     ($job:expr) => {
         const _: $crate::private::JobDef = $job;
     };
+}
+
+/// Puts an error type on the link-time list.
+#[cfg(feature = "inventory")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __register_error {
+    ($error:ty) => {
+        $crate::private::inventory::submit! { $crate::private::LinkedError::of::<$error>() }
+    };
+}
+
+/// Without the feature nothing is listed.
+#[cfg(not(feature = "inventory"))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __register_error {
+    ($error:ty) => {};
 }
 
 /// Marks a program as one for tests, by being linked into it.
@@ -246,39 +268,38 @@ pub async fn blocking<R: Send + 'static>(function: impl FnOnce() -> R + Send + '
     }
 }
 
-/// Turns what the function returned into what a worker keeps. The only place with a bound on it.
-pub fn finish<R: JobOutput>(out: R, judge: impl FnOnce(&R::Error) -> Disposition) -> JobResult {
-    match out.into_result() {
-        Ok(()) => Ok(()),
-        Err(error) => {
-            let disposition = judge(&error);
-            Err(error.into_failure().with_disposition(disposition))
-        }
-    }
-}
-
-/// The same for a job with a `retry_in`, which is asked while the error still has its type.
-pub fn finish_asking<J: Perform, R: JobOutput>(
+/// Turns what the function of a job returned into what a worker keeps, with what is to be done about an error: what the
+/// job's options say, else the error's own type, else the application's rules; and what its `retry_in` says. All of them are
+/// asked while the error still has its type.
+pub fn finish<J: Perform, R: JobOutput>(
     out: R,
-    judge: impl FnOnce(&R::Error) -> Disposition,
     job: &JobContext,
+    judge: impl FnOnce(&R::Error) -> Disposition,
     root: impl FnOnce(&R::Error) -> Option<&(dyn Error + 'static)>,
 ) -> JobResult {
-    let mut answer = None;
-    let judge = |error: &R::Error| {
-        let disposition = judge(error);
-        if let (Some(function), Some(error)) = (J::DEF.retry_in, root(error))
-            && disposition != Disposition::Discard
-        {
-            answer = Some(retry_in::ask(function, &RetryContext::new(job, error)));
-        }
-        disposition
-    };
-    let result = finish(out, judge);
-    match answer {
-        Some(answer) => result.map_err(|failure| failure.with_retry_in(answer)),
-        None => result,
+    let Err(error) = out.into_result() else { return Ok(()) };
+    let disposition = judge(&error);
+    let root = root(&error);
+    let mut plan = root.and_then(|root| plan::of(root, job.state())).unwrap_or_default();
+    if disposition != Disposition::Retry {
+        plan = Plan::from(disposition).after(plan.retry_after());
     }
+    let answer = match (J::DEF.retry_in, root) {
+        (Some(function), Some(root)) if plan.disposition() != Disposition::Discard => {
+            Some(retry_in::ask(function, &RetryContext::new(job, root)))
+        }
+        _ => None,
+    };
+    let failure = error.into_failure().with_plan(plan);
+    Err(match answer {
+        Some(answer) => failure.with_retry_in(answer),
+        None => failure,
+    })
+}
+
+/// The same for a function beside a job: its error is only told.
+pub fn finish_beside<R: JobOutput>(out: R) -> JobResult {
+    out.into_result().map_err(OutputError::into_failure)
 }
 
 /// The judge of a job with no matching options.
@@ -346,37 +367,45 @@ impl<E: Error + 'static> DowncastRef for E {
     }
 }
 
-/// An error as `&dyn Error`, as [`AsDynError`] finds it, for any error a job may have: text has none.
-pub trait Root {
-    fn kiq_root(&self) -> Option<&(dyn Error + 'static)>;
+/// Of a job that cannot fail.
+pub fn no_root<E>(_: &E) -> Option<&(dyn Error + 'static)> {
+    None
 }
 
-impl<E: Error + 'static> Root for E {
-    fn kiq_root(&self) -> Option<&(dyn Error + 'static)> {
-        Some(self)
+/// Finds the `&dyn Error` in whatever the error of a job may be, by method lookup on `&&&Probe(error)`: the error itself, else
+/// what it derefs to (`Box<dyn Error>`, `anyhow::Error` and `eyre::Report` have no impl of their own), else nothing (text).
+#[derive(Debug)]
+pub struct Probe<'a, E>(pub &'a E);
+
+/// Looked at first.
+pub trait IsError<'a> {
+    fn kiq_root(&self) -> Option<&'a (dyn Error + 'static)>;
+}
+
+impl<'a, E: Error + 'static> IsError<'a> for &&Probe<'a, E> {
+    fn kiq_root(&self) -> Option<&'a (dyn Error + 'static)> {
+        Some(self.0)
     }
 }
 
-impl Root for dyn Error + 'static {
-    fn kiq_root(&self) -> Option<&(dyn Error + 'static)> {
-        Some(self)
+/// Looked at second.
+pub trait HoldsError<'a> {
+    fn kiq_root(&self) -> Option<&'a (dyn Error + 'static)>;
+}
+
+impl<'a, E: Deref<Target = dyn Error + Send + Sync>> HoldsError<'a> for &Probe<'a, E> {
+    fn kiq_root(&self) -> Option<&'a (dyn Error + 'static)> {
+        Some(&**self.0)
     }
 }
 
-impl Root for dyn Error + Send + 'static {
-    fn kiq_root(&self) -> Option<&(dyn Error + 'static)> {
-        Some(self)
-    }
+/// Looked at last.
+pub trait IsText<'a> {
+    fn kiq_root(&self) -> Option<&'a (dyn Error + 'static)>;
 }
 
-impl Root for dyn Error + Send + Sync + 'static {
-    fn kiq_root(&self) -> Option<&(dyn Error + 'static)> {
-        Some(self)
-    }
-}
-
-impl Root for str {
-    fn kiq_root(&self) -> Option<&(dyn Error + 'static)> {
+impl<'a, E> IsText<'a> for Probe<'a, E> {
+    fn kiq_root(&self) -> Option<&'a (dyn Error + 'static)> {
         None
     }
 }

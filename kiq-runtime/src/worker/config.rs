@@ -7,10 +7,11 @@ use crate::app::App;
 use crate::broker::{CapsuleInfo, OrderMode};
 use crate::client::{Client, EnqueueError, default_client};
 use crate::events::Events;
-use crate::job::options::{DEFAULT_QUEUE, queue_name_fault};
+use crate::job::options::{DEFAULT_QUEUE, MAX_RETRIES, queue_name_fault};
 use crate::job::{MissingState, Perform, Registry, RegistryError, State};
 use crate::middleware::{RunChain, RunMiddleware};
-use crate::retry::Backoff;
+use crate::reports::Handlers;
+use crate::retry::{Backoff, RetryPolicy};
 
 use super::{ByHand, Worker};
 
@@ -148,6 +149,7 @@ pub struct WorkerBuilder {
     jobs: Jobs,
     tuning: Tuning,
     around: RunChain,
+    handlers: Handlers,
 }
 
 /// Which jobs to know.
@@ -165,7 +167,7 @@ pub(crate) struct Tuning {
     pub(crate) start_timeout: Option<Duration>,
     pub(crate) lease: Duration,
     pub(crate) poll_interval: Duration,
-    pub(crate) backoff: Backoff,
+    pub(crate) retry: RetryPolicy,
     pub(crate) tag: String,
     pub(crate) max_unacked: usize,
 }
@@ -183,11 +185,12 @@ impl WorkerBuilder {
                 start_timeout: None,
                 lease: DEFAULT_LEASE,
                 poll_interval: DEFAULT_POLL_INTERVAL,
-                backoff: Backoff::Sidekiq,
+                retry: RetryPolicy::default(),
                 tag: String::new(),
                 max_unacked: DEFAULT_MAX_UNACKED,
             },
             around: RunChain::default(),
+            handlers: Handlers::default(),
         }
     }
 
@@ -221,10 +224,18 @@ impl WorkerBuilder {
         self
     }
 
-    /// Takes over what an application adds: its state, and the middleware around runs, inside of any this builder has already.
+    /// Takes over what an application adds: its state, its rules, its handlers, and the middleware around runs,
+    /// inside of any this builder has already.
     pub fn app(mut self, app: &App) -> Self {
-        self.state.extend(&app.state);
+        self.state.extend(&app.state());
         self.around.extend(&app.around_runs);
+        self.handlers = app.handlers.clone();
+        if let Some(backoff) = &app.backoff {
+            self.tuning.retry.backoff = backoff.clone();
+        }
+        if let Some(retries) = app.max_retries {
+            self.tuning.retry.max_retries = retries;
+        }
         self
     }
 
@@ -279,7 +290,14 @@ impl WorkerBuilder {
 
     /// The wait before a retry. Default: Sidekiq's formula.
     pub fn backoff(mut self, backoff: Backoff) -> Self {
-        self.tuning.backoff = backoff;
+        self.tuning.retry.backoff = backoff;
+        self
+    }
+
+    /// The retries of a job that says `retry = true` or nothing. Default: 25. Sidekiq's `max_retries`; at most 1,000, and more
+    /// is taken for that.
+    pub fn max_retries(mut self, retries: u32) -> Self {
+        self.tuning.retry.max_retries = retries.min(MAX_RETRIES);
         self
     }
 
@@ -354,6 +372,7 @@ impl WorkerBuilder {
             capsules: capsules.into_iter().map(Capsule::info).collect(),
             tuning: self.tuning,
             around: self.around,
+            handlers: self.handlers,
             events: Events::default(),
             controls: super::Controls::new(),
         })

@@ -20,6 +20,7 @@ mod poller;
 mod prefetch;
 mod processor;
 mod reclaimer;
+mod reporter;
 mod settle;
 mod shutdown;
 mod signals;
@@ -42,12 +43,14 @@ use crate::error::BrokerError;
 use crate::events::{Event, EventStream, Events};
 use crate::job::{Registry, State};
 use crate::middleware::RunChain;
+use crate::reports::Handlers;
 
 pub use by_hand::ByHand;
 pub use config::{BuildError, Capsule, QueueSpec, WorkerBuilder};
 
 use acks::Acks;
 use config::Tuning;
+use reporter::Reporter;
 use work::WorkTable;
 
 /// The longest pause between two looks at a store that does not answer.
@@ -87,6 +90,7 @@ pub struct Worker {
     capsules: Vec<CapsuleInfo>,
     tuning: Tuning,
     around: RunChain,
+    handlers: Handlers,
     events: Events,
     controls: Controls,
 }
@@ -101,6 +105,7 @@ struct Shared {
     tuning: Tuning,
     /// What is wrapped around runs.
     around: RunChain,
+    reporter: Reporter,
     events: Events,
     controls: Controls,
     work: WorkTable,
@@ -271,9 +276,10 @@ impl Worker {
             let shared = Arc::clone(&shared);
             async move { shared.acks.run(&shared).await }
         });
+        let reports = shared.reporter.start();
         let capsules: Vec<_> = capsules.iter().map(|capsule| capsule::Running::start(&shared, capsule)).collect();
         shared.events.tell(|| Event::Ready);
-        shutdown::when_told(&shared, capsules, acks, duties).await;
+        shutdown::when_told(&shared, capsules, acks, reports, duties).await;
         Ok(())
     }
 
@@ -295,6 +301,7 @@ impl Worker {
             state: self.state,
             tuning: self.tuning,
             around: self.around,
+            reporter: Reporter::new(self.handlers),
             events: self.events,
             controls: self.controls,
             work: WorkTable::default(),

@@ -12,7 +12,7 @@ use crate::broker::UnitOfWork;
 use crate::clock::instant;
 use crate::events::Event;
 use crate::job::active_job;
-use crate::job::{BoxFuture, Failure, JobContext, JobResult, Payload, PayloadError};
+use crate::job::{BoxFuture, Failure, JobContext, JobResult, Payload, PayloadError, TimedOut};
 
 use super::Shared;
 use super::suspect::{self, Alone, Verdict};
@@ -101,7 +101,7 @@ pub(super) async fn within(limit: Option<Duration>, run: impl Future<Output = Jo
         None => run.await,
         Some(limit) => match tokio::time::timeout(limit, run).await {
             Ok(result) => result,
-            Err(_) => Err(Failure::new("kiq::Timeout", format!("the job ran longer than its timeout of {limit:?}"))),
+            Err(_) => Err(Failure::new("kiq::Timeout", TimedOut::new(limit))),
         },
     }
 }

@@ -9,8 +9,9 @@ use tracing::Instrument as _;
 use crate::broker::{Settled, Settlement, UnitOfWork};
 use crate::error::BrokerError;
 use crate::events::{Event, FailureReport, Next};
-use crate::job::{DeadJob, Disposition, Failure, JobContext, JobDef, RetryContext, retry_in};
+use crate::job::{DeadJob, Disposition, Failure, JobContext, JobDef, Payload, RetryContext, RetryIn, plan, retry_in};
 use crate::random;
+use crate::reports::{Death, Report};
 use crate::retry::{self, Verdict};
 
 use super::acks::Success;
@@ -23,20 +24,13 @@ pub(super) async fn settle(shared: &Shared, unit: UnitOfWork, ended: Ended) -> O
     match ended {
         Ended::NotAJob(error) => {
             let end = Settlement::NotAJob { at: shared.clock.now() };
-            if let Settled::Applied { trimmed: trimmed @ 1.. } = settle_for_sure(shared, &unit, &end).await {
-                log_trimmed(trimmed);
+            if let Settled::Applied { trimmed } = settle_for_sure(shared, &unit, &end).await {
+                tell_trimmed(shared, trimmed);
             }
             tracing::warn!(queue = &*unit.queue, %error, "not a job; moved to the dead set as it is");
             shared.events.tell(|| Event::NotAJob { queue: unit.queue.clone(), reason: error.to_string() });
         }
-        Ended::Poison(payload) => {
-            let (class, jid) = (payload.class().to_owned(), payload.jid().clone());
-            let is_kept = payload.dead();
-            let end = if is_kept { suspect::burial(payload, shared.clock.now()) } else { Settlement::Discarded };
-            settle_for_sure(shared, &unit, &end).await;
-            tracing::error!(class, %jid, queue = &*unit.queue, is_kept, "{}", suspect::REASON);
-            shared.events.tell(|| Event::Poison { queue: unit.queue.clone(), class, jid });
-        }
+        Ended::Poison(payload) => settle_poison(shared, &unit, payload).await,
         Ended::TakenOver => {
             tracing::warn!(queue = &*unit.queue, "this process's lease had run out: the job runs elsewhere");
         }
@@ -48,12 +42,12 @@ pub(super) async fn settle(shared: &Shared, unit: UnitOfWork, ended: Ended) -> O
             let def = shared.registry.of(job.payload());
             let failure = Arc::new(asked(&job, def, failure));
             let end = settle_failure(shared, &unit, &job, def, &failure);
-            let (next, trimmed) = end.instrument(span.clone()).await;
-            let _in_span = span.enter();
-            log_failure(&failure, next);
-            if trimmed > 0 {
-                log_trimmed(trimmed);
-            }
+            let (next, death, trimmed) = end.instrument(span.clone()).await;
+            span.in_scope(|| {
+                log_failure(&failure, next);
+                tell_trimmed(shared, trimmed);
+            });
+            shared.reporter.tell(Report::new(job.clone(), Arc::clone(&failure), next, death)).await;
             let error = FailureReport::new(&failure);
             shared.events.tell(|| Event::Failed { job, elapsed, error, next });
         }
@@ -61,9 +55,14 @@ pub(super) async fn settle(shared: &Shared, unit: UnitOfWork, ended: Ended) -> O
     None
 }
 
-/// The failure with what the job's own `retry_in` says of it. The run has asked about the function's errors, while they
-/// still had their types; what is left is what went wrong around the function.
-fn asked(job: &JobContext, def: Option<&JobDef>, failure: Failure) -> Failure {
+/// The failure with what is to be done about it, and with what the job's own `retry_in` says. The run has asked about the
+/// function's errors, while they still had their types; what is left is what went wrong around the function.
+fn asked(job: &JobContext, def: Option<&JobDef>, mut failure: Failure) -> Failure {
+    if !failure.has_plan()
+        && let Some(plan) = plan::of(failure.error(), job.state())
+    {
+        failure = failure.with_plan(plan);
+    }
     match def.and_then(|def| def.retry_in) {
         Some(function) if failure.retry_in().is_none() && failure.disposition() != Disposition::Discard => {
             let answer = retry_in::ask(function, &RetryContext::new(job, failure.error()));
@@ -79,24 +78,43 @@ async fn settle_failure(
     job: &JobContext,
     def: Option<&JobDef>,
     failure: &Arc<Failure>,
-) -> (Next, usize) {
+) -> (Next, Option<Death>, usize) {
     let now = shared.clock.now();
-    let backoff = &shared.tuning.backoff;
+    let policy = &shared.tuning.retry;
     let class = def.map(|def| &def.options);
-    let verdict = retry::judge(job.payload(), &unit.queue, class, failure, backoff, now, random::below);
+    let verdict = retry::judge(job.payload(), &unit.queue, class, failure, policy, now, random::below);
     if let (Verdict::Dead { .. } | Verdict::Dropped, Some(def)) = (&verdict, def) {
         let kept = matches!(verdict, Verdict::Dead { .. });
         exhausted::run(def, DeadJob::new(job.clone(), Arc::clone(failure), kept)).await;
     }
-    let (end, next) = match verdict {
-        Verdict::Retry { payload, at } => (Settlement::Retry { payload, at }, Next::Retry { at }),
-        Verdict::Dead { payload } => (Settlement::Dead { payload, at: now }, Next::Dead),
-        Verdict::Dropped | Verdict::Discard => (Settlement::Discarded, Next::Discarded),
+    let is_final = failure.disposition() == Disposition::Fatal || failure.retry_in() == Some(RetryIn::Kill);
+    let end_of_life = if is_final { Death::Fatal } else { Death::Exhausted };
+    let (end, next, death) = match verdict {
+        Verdict::Retry { payload, at } => (Settlement::Retry { payload, at }, Next::Retry { at }, None),
+        Verdict::Later { payload, at } => (Settlement::Later { payload, at }, Next::Later { at }, None),
+        Verdict::Dead { payload } => (Settlement::Dead { payload, at: now }, Next::Dead, Some(end_of_life)),
+        Verdict::Dropped => (Settlement::Discarded, Next::Discarded, Some(end_of_life)),
+        Verdict::Discard => (Settlement::Discarded, Next::Discarded, Some(Death::Discarded)),
     };
     match settle_for_sure(shared, unit, &end).await {
-        Settled::Applied { trimmed } => (next, trimmed),
-        Settled::Stale => (Next::Stale, 0),
+        Settled::Applied { trimmed } => (next, death, trimmed),
+        Settled::Stale => (Next::Stale, None, 0),
     }
+}
+
+async fn settle_poison(shared: &Shared, unit: &UnitOfWork, payload: Payload) {
+    let (class, jid) = (payload.class().to_owned(), payload.jid().clone());
+    let stopping = shared.controls.stopping.subscribe();
+    let job = JobContext::new(payload.clone(), Arc::clone(&unit.queue), shared.state.clone(), None, stopping);
+    let is_kept = payload.dead();
+    let end = if is_kept { suspect::burial(payload, shared.clock.now()) } else { Settlement::Discarded };
+    let Settled::Applied { trimmed } = settle_for_sure(shared, unit, &end).await else { return };
+    tracing::error!(class, %jid, queue = &*unit.queue, is_kept, "{}", suspect::REASON);
+    tell_trimmed(shared, trimmed);
+    let next = if is_kept { Next::Dead } else { Next::Discarded };
+    let failure = Arc::new(Failure::new("kiq::Poison", suspect::REASON));
+    shared.reporter.tell(Report::new(job, failure, next, Some(Death::Poison))).await;
+    shared.events.tell(|| Event::Poison { queue: unit.queue.clone(), class, jid });
 }
 
 /// Repeats the step until the store has answered. A repetition is harmless: the second finds nothing to do.
@@ -123,8 +141,11 @@ async fn settle_for_sure(shared: &Shared, unit: &UnitOfWork, end: &Settlement) -
     }
 }
 
-fn log_trimmed(trimmed: usize) {
-    tracing::warn!(trimmed, "the dead set is full or has old jobs; that many left it for good");
+fn tell_trimmed(shared: &Shared, trimmed: usize) {
+    if trimmed > 0 {
+        tracing::warn!(trimmed, "the dead set is full or has old jobs; that many left it for good");
+        shared.events.tell(|| Event::Trimmed { jobs: trimmed });
+    }
 }
 
 fn log_failure(failure: &Failure, next: Next) {
@@ -141,6 +162,9 @@ fn log_failure(failure: &Failure, next: Next) {
             error = message,
             "failed, but this process's lease had run out: the job may run again elsewhere"
         ),
+        Next::Later { at } => {
+            tracing::info!(error.class = class, error = message, run_at = %at, "told to come later; no retry spent");
+        }
         Next::Retry { at } if failure.disposition() == Disposition::Transient => {
             tracing::info!(error.class = class, error = message, retry_at = %at, "failed for now; will be retried");
         }

@@ -7,7 +7,8 @@
 //!    pushes back first because its crash would lose the job in between. Here a crash in between is any crash: the lease
 //!    brings the job back.) A blocking job cannot be dropped: it is given back and may run twice;
 //! 4. the store is told of the last successes;
-//! 5. the duties end, and the process signs off.
+//! 5. the handlers are told of the last failures, as long as one may take;
+//! 6. the duties end, and the process signs off.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +28,7 @@ pub(super) async fn when_told(
     shared: &Arc<Shared>,
     mut capsules: Vec<Running>,
     mut acks: JoinSet<()>,
+    reports: JoinSet<()>,
     mut duties: Duties,
 ) {
     tokio::select! {
@@ -63,6 +65,7 @@ pub(super) async fn when_told(
         tracing::error!("the store does not hear of the last successful jobs; they run again when the lease runs out");
         acks.abort_all();
     }
+    shared.reporter.finish(reports).await;
     duties.stop().await;
     if let Err(error) = shared.consumer.leave().await {
         tracing::warn!(%error, "could not sign off; the lease will run out, and others take over what is left");

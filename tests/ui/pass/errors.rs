@@ -51,4 +51,18 @@ fn borrowed() -> Result<(), std::borrow::Cow<'static, str>> {
     Ok(())
 }
 
+/// No `Error` itself, and text with a type of its own.
+struct Words(&'static str);
+
+impl From<Words> for Box<dyn std::error::Error + Send + Sync> {
+    fn from(words: Words) -> Self {
+        words.0.into()
+    }
+}
+
+#[kiq::job(retry_in = ask)]
+async fn say() -> Result<(), Words> {
+    Ok(())
+}
+
 fn main() {}

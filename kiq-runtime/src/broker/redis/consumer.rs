@@ -208,6 +208,7 @@ impl RedisConsumer {
         let (kind, set, at, payload) = match end {
             Settlement::Done => ("done", keys::DEAD, now, ""),
             Settlement::Retry { payload, at } => ("retry", keys::RETRY, *at, payload.as_str()),
+            Settlement::Later { payload, at } => ("later", keys::SCHEDULE, *at, payload.as_str()),
             Settlement::Dead { payload, at } => ("dead", keys::DEAD, *at, payload.as_str()),
             Settlement::Discarded => ("discarded", keys::DEAD, now, ""),
             Settlement::NotAJob { at } => ("bad", keys::DEAD, *at, ""),

@@ -1,10 +1,10 @@
 #!lua flags=allow-oom
 -- Ends this process's hold on one job, and says what became of it.
 --
--- KEYS  1 batch  2 index  3 where the job goes: 'retry' or 'dead'  4, 5 'stat:processed' and of the day
+-- KEYS  1 batch  2 index  3 where the job goes: 'retry', 'schedule' or 'dead'  4, 5 'stat:processed' and of the day
 --       6, 7 'stat:failed' and of the day
 -- ARGV  1 batch id  2 position in the batch, counted back from its end  3 tombstone
---       4 what becomes of it: 'done', 'retry', 'dead', 'discarded', or 'bad' (no job: dead as it is, and not counted)
+--       4 what becomes of it: 'done', 'retry', 'later', 'dead', 'discarded', or 'bad' (no job: dead as it is, and not counted)
 --       5 score  6 payload  7 scores of the dead up to this one are too old  8 how many dead to keep  9 seconds to keep a
 --       day's counters
 -- Returns -1 if the job is not this process's any more, else how many old jobs had to leave the dead set.
@@ -18,7 +18,7 @@ if not job or job == ARGV[3] then
 end
 local kind = ARGV[4]
 local trimmed = 0
-if kind == 'retry' then
+if kind == 'retry' or kind == 'later' then
   redis.call('ZADD', KEYS[3], ARGV[5], ARGV[6])
 elseif kind == 'dead' or kind == 'bad' then
   redis.call('ZADD', KEYS[3], ARGV[5], kind == 'dead' and ARGV[6] or job)
@@ -43,7 +43,7 @@ local function count(total, day)
 end
 if kind ~= 'bad' then
   count(KEYS[4], KEYS[5])
-  if kind ~= 'done' then
+  if kind ~= 'done' and kind ~= 'later' then
     count(KEYS[6], KEYS[7])
   end
 end

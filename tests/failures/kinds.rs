@@ -1,0 +1,125 @@
+//! What becomes of a job by the kind of its error.
+
+use std::time::Duration;
+
+use kiq::rules::{self, HttpAnswer};
+use kiq::{App, Event, JobSet, Next, Plan, Timestamp};
+use kiq_testing::Events;
+
+use crate::jobs::{HttpError, Plain, Shop, ShopBoxed, ShopOwnRule, ShopWrapped};
+use crate::setup::{START, on_every_broker};
+
+/// The test's back-off: a minute before the first retry.
+const BACKOFF: Next = Next::Retry { at: Timestamp::from_micros(START.as_micros() + 60_000_000) };
+
+/// What became of the job that failed next, and whether its error counted as transient.
+async fn next(events: &mut Events, class: &str) -> (Next, bool) {
+    let Event::Failed { next, error, .. } = events.failed(class).await else { unreachable!() };
+    (next, error.is_transient)
+}
+
+/// A wait that luck was added to.
+fn is_after(next: Next, seconds: u64) -> bool {
+    let (Next::Retry { at } | Next::Later { at }) = next else { return false };
+    (seconds..seconds + 10).contains(&at.since(START).as_secs())
+}
+
+fn app() -> App {
+    let answer = |error: &HttpError| Some(HttpAnswer { status: error.status, retry_after: error.retry_after });
+    App::new().rule(rules::io).rule(rules::timeouts).rule(rules::http(answer))
+}
+
+on_every_broker! {
+    /// A25, A22: the error's own type decides, wherever in the chain it stands.
+    async fn an_errors_type_decides_what_becomes_of_the_job(s: Setup) {
+        macro_rules! check {
+            ($($job:ident)*) => {$(
+                for which in ["unreachable", "refused", "gone", "wrong key", "busy", "too many", "too many, no word when"] {
+                    let _ = $job::enqueue(which).on(&s.client).await.unwrap();
+                }
+                s.run(s.worker().concurrency(1), async |events| {
+                    let class = <$job as kiq::Job>::NAME;
+                    assert_eq!(next(events, class).await, (BACKOFF, true), "unreachable");
+                    assert_eq!(next(events, class).await, (BACKOFF, false), "refused");
+                    assert_eq!(next(events, class).await, (Next::Discarded, false), "gone");
+                    assert_eq!(next(events, class).await, (Next::Dead, false), "wrong key");
+                    let (busy, is_transient) = next(events, class).await;
+                    assert!(is_transient && is_after(busy, 300), "{busy:?}");
+                    let (limited, _) = next(events, class).await;
+                    assert!(matches!(limited, Next::Later { .. }) && is_after(limited, 600), "{limited:?}");
+                    let (limited, _) = next(events, class).await;
+                    assert!(matches!(limited, Next::Later { .. }) && is_after(limited, 60), "{limited:?}");
+                }).await;
+            )*};
+        }
+        check!(Shop ShopWrapped ShopBoxed);
+
+        let stats = s.inspector().stats().await.unwrap();
+        assert_eq!((stats.retries, stats.scheduled, stats.dead), (9, 6, 3));
+        // A rate limit is a run, and no failure.
+        assert_eq!((stats.processed, stats.failed), (21, 15));
+    }
+
+    /// A25: a rate limit spends no attempt, and the job runs when its time comes.
+    async fn a_rate_limited_job_comes_back_with_all_its_attempts(s: Setup) {
+        let _ = Shop::enqueue("too many").retry(0).on(&s.client).await.unwrap();
+
+        s.run(s.worker(), async |events| {
+            for _ in 0..3 {
+                let Event::Failed { next, job, .. } = events.failed("Shop").await else { unreachable!() };
+                assert!(matches!(next, Next::Later { .. }));
+                assert_eq!(job.attempt(), 1);
+                s.clock.advance(Duration::from_secs(640));
+            }
+            events.failed("Shop").await;
+        }).await;
+
+        let job = s.set(JobSet::Scheduled).await.remove(0).payload.unwrap();
+        assert_eq!(job.get::<u32>("kiq_limited"), Some(4));
+        for absent in ["retry_count", "failed_at", "error_class", "enqueued_at"] {
+            assert!(job.raw(absent).is_none(), "{absent}");
+        }
+    }
+
+    /// A25, A70: the job's own list comes before the error's type.
+    async fn what_the_job_says_of_an_error_counts_more_than_its_type(s: Setup) {
+        let _ = ShopOwnRule::enqueue("unreachable").on(&s.client).await.unwrap();
+        let _ = ShopOwnRule::enqueue("wrong key").on(&s.client).await.unwrap();
+
+        s.run(s.worker().concurrency(1), async |events| {
+            assert_eq!(next(events, "ShopOwnRule").await.0, Next::Discarded);
+            assert_eq!(next(events, "ShopOwnRule").await.0, Next::Dead);
+        }).await;
+    }
+
+    /// A25: rules for all jobs, about I/O, time limits, 429 and 5xx; `#[defer]` leaves a variant to them.
+    async fn the_applications_rules_decide_of_common_errors(s: Setup) {
+        for which in ["refused", "denied", "hang", "429", "500", "404"] {
+            let _ = Plain::enqueue(which).on(&s.client).await.unwrap();
+        }
+        let _ = Shop::enqueue("provider 503").on(&s.client).await.unwrap();
+        let _ = Shop::enqueue("provider 404").on(&s.client).await.unwrap();
+
+        s.run(s.worker().app(&app()).concurrency(1), async |events| {
+            assert_eq!(next(events, "Plain").await, (BACKOFF, true), "refused");
+            assert_eq!(next(events, "Plain").await, (BACKOFF, false), "denied");
+            assert_eq!(next(events, "Plain").await, (BACKOFF, true), "hang");
+            let (limited, _) = next(events, "Plain").await;
+            assert!(matches!(limited, Next::Later { .. }) && is_after(limited, 120), "{limited:?}");
+            assert_eq!(next(events, "Plain").await, (BACKOFF, true), "500");
+            assert_eq!(next(events, "Plain").await, (BACKOFF, false), "404");
+            assert_eq!(next(events, "Shop").await, (BACKOFF, true), "provider 503");
+            assert_eq!(next(events, "Shop").await, (BACKOFF, false), "provider 404");
+        }).await;
+    }
+
+    /// Bad input: a rule that panics has no opinion, and nothing is lost.
+    async fn a_rule_that_panics_leaves_the_error_an_ordinary_one(s: Setup) {
+        let _ = Plain::enqueue("404").on(&s.client).await.unwrap();
+
+        let app = App::new().rule(|_| panic!("no idea")).rule(|_| Some(Plan::discard()));
+        s.run(s.worker().app(&app), async |events| {
+            assert_eq!(next(events, "Plain").await, (BACKOFF, false));
+        }).await;
+    }
+}

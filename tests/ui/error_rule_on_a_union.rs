@@ -1,0 +1,9 @@
+//! Errors are enums and structs.
+
+#[derive(kiq::JobError)]
+union Bits {
+    a: u32,
+    b: f32,
+}
+
+fn main() {}

@@ -1,0 +1,9 @@
+//! It is for errors.
+
+#[derive(kiq::JobError)]
+enum ShopError {
+    #[transient]
+    Down,
+}
+
+fn main() {}

@@ -1,0 +1,10 @@
+//! rustc knows which rules there are.
+
+#[derive(Debug, thiserror::Error, kiq::JobError)]
+enum ShopError {
+    #[error("down")]
+    #[transeint]
+    Down,
+}
+
+fn main() {}
