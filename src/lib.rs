@@ -39,6 +39,7 @@
 //! | enqueue | [`Client`], [`Enqueue`], [`enqueue_all`], [`EnqueueError`]; so that a repetition is no second copy: [`Enqueue::idempotent`]; only with replicas: [`Enqueue::durable`]; while Redis is away: `Spool` (feature `spool`) |
 //! | run | [`Worker`], [`WorkerBuilder`], [`Capsule`], [`Controls`] |
 //! | know what happens | [`Event`], [`Inspector`], and `tracing`: one span a job |
+//! | test | [`guide::testing`], and the crate `kiq-testing` |
 //! | keep jobs somewhere else | [`broker`] |
 //!
 //! # Logs
@@ -391,6 +392,13 @@ pub use kiq_runtime::reports::{Death, Report};
 pub use kiq_runtime::retry::{Backoff, Schedule, ScheduleRow};
 pub use kiq_runtime::worker::{BuildError, Capsule, Controls, QueueSpec, Worker, WorkerBuilder, WorkerError};
 pub use kiq_runtime::{Clock, Timestamp};
+
+/// The guides.
+pub mod guide {
+    // Its code is compiled and run in `tests/sample`, a project that has what it asks for (axum, say).
+    #[cfg_attr(not(doctest), doc = include_str!("guide/testing.md"))]
+    pub mod testing {}
+}
 
 /// The README's code must compile.
 #[cfg(doctest)]
