@@ -20,6 +20,8 @@ mod broker;
 mod drain;
 mod events;
 mod fake;
+#[cfg(feature = "gopher")]
+pub mod gopher;
 mod hand;
 pub mod ledger;
 mod mode;
@@ -36,6 +38,9 @@ pub use audit::{Audit, Cause, Census};
 pub use drain::{DEFAULT_LIMIT, Drain, DrainError};
 pub use events::Events;
 pub use fake::Fake;
+#[cfg(feature = "gopher")]
+#[doc(inline)]
+pub use gopher::gopher;
 pub use ledger::{Entry, Ledger};
 pub use mode::{Mode, Real, current, fake, inline, real};
 pub use proxy::{Fault, FaultProxy, Weather};

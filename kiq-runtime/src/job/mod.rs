@@ -10,6 +10,7 @@ pub mod context;
 pub mod dead;
 pub mod failure;
 mod fields;
+mod finite;
 pub mod history;
 pub mod jid;
 pub mod json;
