@@ -365,9 +365,10 @@ pub use kiq_runtime::error::BrokerError;
 pub use kiq_runtime::events::{Event, EventStream, FailureReport, Next};
 pub use kiq_runtime::inspect::{Found, Inspector};
 pub use kiq_runtime::job::{
-    ArgKey, ArgsError, ArgsReader, ArgsWriter, BoxFuture, Data, DeadJob, Disposition, Failure, FromJobContext, Jid,
-    Job, JobContext, JobDef, JobError, JobOptions, JobResult, MissingState, PastError, Payload, PayloadError, Perform,
-    Plan, Registry, RegistryError, Rejection, Retry, RetryContext, RetryIn, State, TimedOut, rules,
+    ArgKey, ArgsError, ArgsReader, ArgsWriter, BoxFuture, ContextError, Current, Data, DeadJob, Disposition, Failure,
+    FromJobContext, InvalidTraceParent, Jid, Job, JobContext, JobDef, JobError, JobOptions, JobResult, MissingState,
+    PastError, Payload, PayloadError, Perform, Plan, Registry, RegistryError, Rejection, Retry, RetryContext, RetryIn,
+    State, TRACE, TimedOut, TraceParent, rules,
 };
 #[cfg(feature = "logs")]
 pub use kiq_runtime::logs;

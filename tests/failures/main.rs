@@ -2,6 +2,7 @@
 //! travels with a job.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
 
+mod context;
 mod handlers;
 mod jobs;
 mod kinds;
