@@ -7,6 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use super::args::ArgsError;
+use super::chain;
 use super::plan::Plan;
 use super::retry_in::RetryIn;
 use super::state::Rejection;
@@ -147,6 +148,12 @@ impl Failure {
     /// The error itself; its `source()` chain is intact.
     pub fn error(&self) -> &(dyn Error + Send + Sync + 'static) {
         &*self.error
+    }
+
+    /// The outermost `E` in the chain of the error. An `anyhow::Error` or `eyre::Report` no longer tells its own type here,
+    /// only those of its sources.
+    pub fn find<E: Error + 'static>(&self) -> Option<&E> {
+        chain::find(self.error()).next()
     }
 
     /// What shall become of the job.
