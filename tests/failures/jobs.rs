@@ -217,3 +217,23 @@ pub async fn see_and_pass_on(notes: Data<Notes>, client: Data<Client>, cx: &JobC
     SeeBlocking::enqueue().on(&client).await?;
     Ok(())
 }
+
+/// Fails with one retry, and leaves nothing among the dead.
+#[kiq::job(retry = 1, dead = false)]
+pub async fn leave_nothing() -> Result<(), &'static str> {
+    Err("no")
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the disk is full")]
+pub struct DiskFull;
+
+/// A chain of errors, as text that JSON has to escape.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write \"a\\b\" für Ünal")]
+pub struct CannotWrite(#[source] pub DiskFull);
+
+#[kiq::job]
+pub async fn write_file() -> Result<(), CannotWrite> {
+    Err(CannotWrite(DiskFull))
+}

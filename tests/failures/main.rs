@@ -7,6 +7,8 @@ mod handlers;
 mod jobs;
 mod kinds;
 mod middleware;
+mod retries;
 #[allow(dead_code, reason = "shared with tests/lifecycle, which uses all of it")]
 #[path = "../lifecycle/setup.rs"]
 mod setup;
+mod wire;
