@@ -7,7 +7,7 @@ use kiq::{BrokerError, Clock, JobSet, RedisBroker};
 use kiq_testing::RedisServer;
 use redis::Commands as _;
 
-use crate::setup::{APPLIED, START, Setup, at, beat, payloads, to};
+use crate::setup::{APPLIED, START, Setup, at, beat, freeze, payloads, thaw, to};
 
 fn open(url: &str) -> Arc<dyn Broker> {
     Arc::new(RedisBroker::open(url, Clock::manual(START)).unwrap())
@@ -102,13 +102,11 @@ async fn a_push_whose_connection_breaks_says_that_it_does_not_know() {
     let mut s = Setup::redis();
     s.push(&["a"]).await;
     // The server stops without closing anything: the request goes out, the answer does not come.
-    let pid = s.server().pid().unwrap().to_string();
-    let signal = |name: &str| std::process::Command::new("kill").args([name, &pid]).status().unwrap();
-    assert!(signal("-STOP").success());
+    freeze(s.server());
 
     let outcome = s.broker.push(&[to("q", "b")]).await.remove(0);
 
-    assert!(signal("-CONT").success());
+    thaw(s.server());
     assert!(matches!(outcome, Err(PushError::Unknown(BrokerError::Unavailable { .. }))), "{outcome:?}");
     // Here it was stored after all: exactly once, for kiq does not send it again.
     while s.broker.check().await.is_err() {}
@@ -139,10 +137,8 @@ async fn a_fetch_whose_answer_is_lost_goes_back_with_the_next_reclaim() {
     s.push(&["a", "b", "c"]).await;
     let process = s.process().await;
     process.fetch(1).await;
-    let pid = s.server().pid().unwrap().to_string();
-    let signal = |name: &str| std::process::Command::new("kill").args([name, &pid]).status().unwrap();
 
-    assert!(signal("-STOP").success());
+    freeze(s.server());
     let queues = ["q".to_owned()];
     let mut fetch = process.consumer.fetch(&queues, 2);
     // Until the request is on its way; then the future is dropped.
@@ -150,7 +146,7 @@ async fn a_fetch_whose_answer_is_lost_goes_back_with_the_next_reclaim() {
         tokio::select! { biased; _ = &mut fetch => panic!("a stopped server answered"), () = tokio::task::yield_now() => {} }
     }
     drop(fetch);
-    assert!(signal("-CONT").success());
+    thaw(s.server());
 
     while s.numbers().await.2 < 3 {}
     while process.consumer.reclaim().await.map_or(true, |found| found.is_empty()) {}

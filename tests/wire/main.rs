@@ -9,10 +9,13 @@
 
 mod active_job;
 mod jobs;
+mod pages;
 mod ruby;
 
+mod browser;
 mod fleet;
 mod reading;
 mod recorded;
 mod ruby_to_rust;
 mod rust_to_ruby;
+mod rusty;

@@ -10,7 +10,7 @@ use serde_json::Value;
 /// How long a run in Ruby may take to be told, in seconds.
 const PATIENCE: u32 = 60;
 
-fn script(name: &str) -> PathBuf {
+pub fn script(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/wire/ruby").join(name)
 }
 

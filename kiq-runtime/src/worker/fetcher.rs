@@ -168,6 +168,7 @@ impl Fetcher {
     async fn wait_for_jobs(&mut self) {
         loop {
             let (waiting, taken) = self.desk.level();
+            self.prefetch.note_taken(Instant::now(), taken);
             let patience = if waiting > 0 { STUCK } else { PATIENCE };
             let arrival = tokio::select! {
                 arrival = self.waiter.wait(self.order.names(), patience) => arrival,
@@ -175,7 +176,6 @@ impl Fetcher {
             };
             self.is_waiting = arrival.units.is_empty();
             self.receive(arrival.units).await;
-            self.prefetch.note_taken(Instant::now(), taken);
             if arrival.look || self.desk.room(self.prefetch.stock()) == 0 {
                 return;
             }

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use redis::Value;
+
 use crate::error::BrokerError;
 use crate::random;
 
@@ -14,11 +16,14 @@ const OLDEST: (u32, u32) = (7, 0);
 /// A difference between our clock and the server's that deserves a word.
 const CLOCK_DRIFT: Duration = Duration::from_secs(2);
 
+/// Where rusty-sidekiq keeps its periodic jobs: a sorted set.
+const PERIODIC: &str = "periodic";
+
 impl RedisBroker {
     /// What must be right is an error, what should be is advice.
     pub(super) async fn check_server(&self) -> Result<Vec<String>, BrokerError> {
-        let mut questions = redis::Pipeline::with_capacity(3);
-        questions.cmd("PING").cmd("INFO").cmd("TIME");
+        let mut questions = redis::Pipeline::with_capacity(4);
+        questions.cmd("PING").cmd("INFO").cmd("TIME").cmd("ZCARD").arg(PERIODIC);
         let mut answers = self.link.send(&questions).await?.into_iter();
         let mut next = || answers.next().ok_or_else(|| self.link.surprised());
         self.link.checked(next()?)?;
@@ -30,6 +35,8 @@ impl RedisBroker {
             text(&self.link.checked(info)?).unwrap_or_default()
         };
         let time = reply::time(&next()?);
+        // No such right, or a key of another kind: then it is not what we look for.
+        let periodic = next().ok();
 
         let mut advice =
             judge(&info).map_err(|reason| BrokerError::Unsupported { server: self.target.place.clone(), reason })?;
@@ -42,6 +49,12 @@ impl RedisBroker {
                     self.target.place
                 ));
             }
+        }
+        if let Some(Value::Int(jobs @ 1..)) = periodic {
+            advice.push(format!(
+                "the store has {jobs} periodic jobs of rusty-sidekiq (key {PERIODIC:?}), which kiq does not run: keep a process of \
+                 its own for them, or enqueue them from a timer and delete the key"
+            ));
         }
         advice.extend(self.try_fetching().await?);
         Ok(advice)
