@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 const ROOMS: &[(&str, &[&str], &str)] = &[
     ("clock", &[], "the ground floor: now, from the system or set by hand"),
     ("random", &[], "the ground floor: dice"),
+    ("awaits", &[], "the ground floor: where a future may be stopped, for testing tools"),
     ("error", &["job"], "the ground floor: public errors"),
     ("job", &["clock", "random", "error"], "what a job is: no I/O, so that it can be tested as arithmetic"),
     ("retry", &["job", "clock"], "arithmetic only: the caller brings the time and the dice"),
@@ -33,7 +34,7 @@ const ROOMS: &[(&str, &[&str], &str)] = &[
         &["app", "middleware", "reports", "broker", "client", "events", "job", "retry", "clock", "random", "error"],
         "the hot path does not depend on reporting code",
     ),
-    ("private", &["client", "job"], "what the macro's code calls"),
+    ("private", &["awaits", "client", "job"], "what the macro's code calls"),
 ];
 
 /// What a crate may name of the others.

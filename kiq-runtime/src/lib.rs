@@ -2,6 +2,7 @@
 #![warn(unreachable_pub)]
 
 pub mod app;
+pub mod awaits;
 pub mod broker;
 pub mod client;
 pub mod clock;

@@ -53,7 +53,7 @@ pub enum EnqueueError {
     /// A test enqueues and has not said where to. Nothing is stored.
     #[error(
         "this is a test, and it has not said where its jobs go; begin it with `let kiq = kiq_testing::fake();`, or `inline()`, \
-         or `real(&client)`. That covers one runtime or thread: from another, name a client: `.on(kiq.client())`"
+         or `real(&client)`. That covers one runtime or thread: from another, name a client: `.on(&kiq.client())`"
     )]
     NoTestMode,
     /// The job was run in place of being stored, as a test asked for, and failed. What became of it is in the store.

@@ -12,6 +12,7 @@ pub mod current;
 pub mod dead;
 pub mod failure;
 mod fields;
+mod finite;
 pub mod history;
 pub mod jid;
 pub mod json;

@@ -22,6 +22,7 @@ pub use inventory;
 pub use crate::__register as register;
 pub use crate::__register_error as register_error;
 pub use crate::__scope as scope;
+pub use crate::awaits::Await;
 pub use crate::client::Enqueue;
 #[cfg(feature = "inventory")]
 pub use crate::job::plan::LinkedError;
@@ -260,6 +261,7 @@ pub fn assert_send<F: Future + Send>(future: F) -> F {
 /// Its panic goes on in the caller, where the worker catches it.
 pub async fn blocking<R: Send + 'static>(function: impl FnOnce() -> R + Send + 'static) -> R {
     let (span, context) = (tracing::Span::current(), Context::here());
+    let _runs = crate::awaits::blocking();
     match tokio::task::spawn_blocking(move || context.sync_scope(|| span.in_scope(function))).await {
         Ok(out) => out,
         Err(ended) => match ended.try_into_panic() {
