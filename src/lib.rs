@@ -383,7 +383,7 @@ pub use kiq_runtime::client::{
 };
 pub use kiq_runtime::error::BrokerError;
 pub use kiq_runtime::events::{Event, EventStream, FailureReport, Next};
-pub use kiq_runtime::inspect::{Found, Inspector};
+pub use kiq_runtime::inspect::{self, Found, Inspector};
 pub use kiq_runtime::job::{
     ArgKey, ArgsError, ArgsReader, ArgsWriter, BoxFuture, ContextError, Current, Data, DeadJob, Disposition, Failure,
     FromJobContext, InvalidTraceParent, Jid, Job, JobContext, JobDef, JobError, JobOptions, JobResult, MissingState,
