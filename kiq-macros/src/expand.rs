@@ -13,10 +13,10 @@ use syn::{Expr, ReturnType};
 use crate::model::{self, Absent, KeptAs, Model, Param, Stored};
 use crate::options::{Disposition, Name, Options, Retry, Rule, Texts, Time, When};
 use crate::parse::{self, Function, Mistakes};
-use crate::{fallback, options};
+use crate::{awaits, fallback, options};
 
-/// What `#[job(options)] item` becomes.
-pub(crate) fn job(options: TokenStream, item: TokenStream) -> TokenStream {
+/// What `#[job(options)] item` becomes. `stops`: with its awaits as places where a test may stop it.
+pub(crate) fn job(options: TokenStream, item: TokenStream, stops: bool) -> TokenStream {
     let mut mistakes = Mistakes::default();
     let entries = parse::options(options, &mut mistakes);
     let function: Function = match syn::parse2(item.clone()) {
@@ -39,7 +39,11 @@ pub(crate) fn job(options: TokenStream, item: TokenStream) -> TokenStream {
             return quote!(#errors #code);
         }
     };
-    let model = model::build(entries, function, &mut mistakes);
+    let mut model = model::build(entries, function, &mut mistakes);
+    if stops && model.sound {
+        let private = Paths::of(&model.options).private(Span::call_site());
+        model.function.body = model.function.body.map(|body| awaits::as_places(body, &private));
+    }
     let errors = mistakes.to_compile_errors();
     let code = match (&model.handle, model.sound) {
         (Some(handle), true) => Expansion::of(&model, handle).whole(),

@@ -4,6 +4,7 @@
 //! `fallback` stands in where a mistake leaves nothing to expand.
 #![warn(unreachable_pub)]
 
+mod awaits;
 mod defaults;
 mod duration;
 mod expand;
@@ -22,7 +23,7 @@ use proc_macro::TokenStream;
 /// Documented on its re-export, `kiq::job`.
 #[proc_macro_attribute]
 pub fn job(options: TokenStream, item: TokenStream) -> TokenStream {
-    expand::job(options.into(), item.into()).into()
+    expand::job(options.into(), item.into(), cfg!(feature = "await-points")).into()
 }
 
 /// Documented on its re-export, `kiq::defaults`.

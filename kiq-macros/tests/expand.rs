@@ -3,6 +3,10 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that fails may panic")]
 
+extern crate proc_macro;
+
+#[path = "../src/awaits.rs"]
+mod awaits;
 #[path = "../src/defaults.rs"]
 mod defaults;
 #[path = "../src/duration.rs"]
@@ -106,7 +110,7 @@ fn job_expansion(source: &str) -> TokenStream {
             TokenStream::new()
         }
     };
-    expand::job(options, item.collect())
+    expand::job(options, item.collect(), false)
 }
 
 /// An editor calls the attribute after every keystroke.
@@ -153,7 +157,7 @@ mod while_somebody_types {
     fn a_half_typed_function_is_given_back_with_its_struct_and_no_word_of_ours() {
         let mut unfinished = 0;
         for item in states(FUNCTION) {
-            let expanded = expand::job(TokenStream::new(), item.clone()).to_string();
+            let expanded = expand::job(TokenStream::new(), item.clone(), false).to_string();
 
             let read: Result<parse::Function, _> = syn::parse2(item.clone());
             let has_name = parse::unfinished(&item).is_some();
@@ -177,7 +181,7 @@ mod while_somebody_types {
     fn a_half_typed_option_is_one_error_and_the_job_is_there() {
         let item: TokenStream = FUNCTION.parse().unwrap();
         for options in states(OPTIONS) {
-            let expanded = expand::job(options.clone(), item.clone()).to_string();
+            let expanded = expand::job(options.clone(), item.clone(), false).to_string();
 
             assert!(errors(&expanded) <= 1, "{options}: {expanded}");
             assert!(expanded.contains("pub async fn charge (order_id : u64 , note : & str"), "{options}");
@@ -213,7 +217,7 @@ mod while_somebody_types {
 fn a_body_that_is_half_typed_is_passed_on_as_it_is() {
     let item = "async fn typing(id: u64) { let order = id. }".parse().unwrap();
 
-    let expanded = expand::job(TokenStream::new(), item).to_string();
+    let expanded = expand::job(TokenStream::new(), item, false).to_string();
 
     assert!(expanded.starts_with("async fn typing (id : u64) { let order = id . }"), "{expanded}");
     assert!(expanded.contains("struct Typing"));
@@ -224,8 +228,25 @@ fn a_body_that_is_half_typed_is_passed_on_as_it_is() {
 fn what_cannot_be_read_at_all_is_given_back_with_one_error() {
     let item: TokenStream = "async fn".parse().unwrap();
 
-    let expanded = expand::job(TokenStream::new(), item.clone()).to_string();
+    let expanded = expand::job(TokenStream::new(), item.clone(), false).to_string();
 
     assert!(expanded.ends_with(&item.to_string()), "{expanded}");
     assert_eq!(expanded.matches("compile_error").count(), 1);
+}
+
+#[test]
+fn awaits_become_places_where_a_test_may_stop() {
+    let item: TokenStream =
+        "async fn a() { #![allow(x)] let y = f(g().await).await?; if !(b.await) {} h!(z.await); mod m { a.await } }"
+            .parse()
+            .unwrap();
+
+    let expanded = expand::job(TokenStream::new(), item, true).to_string();
+
+    let body = "{ #![allow(x)] #[allow(unused_imports)] use ::kiq::__private::Await as _;
+                  let y = f(g().kiq_await(::core::file!(), 0u32).await).kiq_await(::core::file!(), 0u32).await?;
+                  if !(b.kiq_await(::core::file!(), 0u32).await) {}
+                  h!(z.await); mod m { a.await } }";
+    let without_spaces = |text: &str| text.replace(char::is_whitespace, "");
+    assert!(without_spaces(&expanded).contains(&without_spaces(body)), "{expanded}");
 }

@@ -2,6 +2,7 @@
 #![warn(unreachable_pub)]
 
 pub mod app;
+pub mod awaits;
 pub mod broker;
 pub mod client;
 pub mod clock;
@@ -17,6 +18,7 @@ pub mod private;
 mod random;
 pub mod reports;
 pub mod retry;
+mod suggest;
 pub mod worker;
 
 pub use clock::{Clock, Timestamp};

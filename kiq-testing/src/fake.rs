@@ -2,9 +2,10 @@
 
 use std::fmt;
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
+use kiq_runtime::app::App;
 use kiq_runtime::broker::{Browse as _, Entry, JobSet, MemoryBroker};
 use kiq_runtime::client::Client;
 use kiq_runtime::client::ambient::Ambient;
@@ -31,7 +32,7 @@ pub(crate) struct Inner {
     pub(crate) store: MemoryBroker,
     pub(crate) hand: Hand,
     clock: Clock,
-    client: Client,
+    client: RwLock<Client>,
     machine: Mutex<Machine>,
     /// Held while jobs are played: two at once would take each other's.
     pub(crate) playing: tokio::sync::Mutex<()>,
@@ -75,7 +76,9 @@ impl Fake {
         let clock = hand.clock();
         let store = MemoryBroker::new(clock.clone());
         let inner = Arc::new_cyclic(|inner| Inner {
-            client: Client::new(Arc::new(FakeBroker::new(runs(inner), store.clone()))).with_clock(clock.clone()),
+            client: RwLock::new(
+                Client::new(Arc::new(FakeBroker::new(runs(inner), store.clone()))).with_clock(clock.clone()),
+            ),
             machine: Mutex::new(Machine::Planned(Box::new(Worker::builder()))),
             playing: tokio::sync::Mutex::default(),
             store,
@@ -92,12 +95,19 @@ impl Fake {
     }
 
     pub(crate) fn ambient(&self) -> Ambient {
-        Ambient { client: self.client().clone(), tool: Arc::new(self.clone()) }
+        Ambient { client: self.client(), tool: Arc::new(self.clone()) }
     }
 
-    /// The client that the test's enqueues use, for code that the mode cannot see: `.on(kiq.client())`.
-    pub fn client(&self) -> &Client {
-        &self.inner.client
+    /// The client that the test's enqueues use, for code that the mode cannot see: `.on(&kiq.client())`.
+    pub fn client(&self) -> Client {
+        self.inner.client.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Adds what an application adds, to the client and to the worker.
+    pub(crate) fn adopt(&self, app: &App) {
+        self.plan(|worker| worker.app(app));
+        let client = self.client().with_app(app);
+        *self.inner.client.write().unwrap_or_else(PoisonError::into_inner) = client;
     }
 
     /// Where the jobs are kept.
@@ -117,7 +127,7 @@ impl Fake {
 
     /// Looks at queues, sets and totals, as an operator does.
     pub fn inspector(&self) -> Inspector {
-        Inspector::new(&self.inner.client)
+        Inspector::new(&self.client())
     }
 
     /// The jobs of one kind that wait in queues, in the order they came, and then those that wait for their time, the earliest
@@ -266,7 +276,10 @@ impl Inner {
     pub(crate) fn worker(&self) -> Result<Arc<ByHand>, DrainError> {
         let mut machine = self.machine.lock().unwrap_or_else(PoisonError::into_inner);
         let built: Result<Arc<ByHand>, BuildError> = match std::mem::replace(&mut *machine, Machine::Broken) {
-            Machine::Planned(builder) => builder.client(self.client.clone()).by_hand().map(Arc::new),
+            Machine::Planned(builder) => {
+                let client = self.client.read().unwrap_or_else(PoisonError::into_inner).clone();
+                builder.client(client).by_hand().map(Arc::new)
+            }
             Machine::Built(worker) => Ok(worker),
             Machine::Broken => return Err(DrainError::Broken),
         };

@@ -17,6 +17,8 @@ mod broker;
 mod drain;
 mod events;
 mod fake;
+#[cfg(feature = "gopher")]
+pub mod gopher;
 mod hand;
 mod mode;
 mod redis;
@@ -30,6 +32,9 @@ pub use assertions::{Differences, Wanted};
 pub use drain::{DEFAULT_LIMIT, Drain, DrainError};
 pub use events::Events;
 pub use fake::Fake;
+#[cfg(feature = "gopher")]
+#[doc(inline)]
+pub use gopher::gopher;
 pub use mode::{Mode, Real, current, fake, inline, real};
 pub use report::{Outcome, Report, Run};
 pub use waiting::{Enqueued, Waiting};

@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::Deref;
 
 use kiq_runtime::Timestamp;
+use kiq_runtime::app::App;
 use kiq_runtime::client::Client;
 use kiq_runtime::client::ambient::{Ambient, Entered};
 use kiq_runtime::worker::WorkerBuilder;
@@ -122,8 +123,8 @@ pub fn current() -> Fake {
 #[expect(clippy::panic, reason = "a test with two modes has failed")]
 fn entered(ambient: Ambient) -> Entered {
     match ambient.enter() {
-        Ok(entered) => entered,
-        Err(_) => panic!(
+        Some(entered) => entered,
+        None => panic!(
             "a mode holds here already; a test has one. Drop the first, or, when several tests share this tokio runtime, use \
              `kiq_testing::Fake::detached()` and `.scope(future)`"
         ),
@@ -134,13 +135,23 @@ fn entered(ambient: Ambient) -> Entered {
 #[must_use = "the mode ends when this is dropped: `let kiq = kiq_testing::fake();`"]
 pub struct Mode {
     fake: Fake,
-    _entered: Entered,
+    entered: Option<Entered>,
 }
 
 impl Mode {
     #[track_caller]
     fn enter(fake: Fake) -> Self {
-        Mode { _entered: entered(fake.ambient()), fake }
+        Mode { entered: Some(entered(fake.ambient())), fake }
+    }
+
+    /// What the program adds to its clients and workers: middleware around enqueues and runs, state. Made by the function that
+    /// the program calls too, so that what is on in production is on in tests.
+    pub fn app(mut self, app: &App) -> Self {
+        self.fake.adopt(app);
+        // The first is left before the other is entered.
+        self.entered = None;
+        self.entered = Some(entered(self.fake.ambient()));
+        self
     }
 
     /// Shared state for the jobs' parameters `Data<T>`; one value per type. A job that asks for state that is not there fails.
@@ -150,7 +161,7 @@ impl Mode {
     }
 
     /// The program's own worker in place of a plain one: with its state, middleware and retry rules. Give it before
-    /// [`data`](Mode::data). Its client, queues and numbers are not used.
+    /// [`app`](Mode::app) and [`data`](Mode::data). Its client, queues and numbers are not used.
     pub fn worker(self, worker: WorkerBuilder) -> Self {
         self.fake.plan(|_| worker);
         self

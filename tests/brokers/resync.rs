@@ -5,7 +5,7 @@ use std::task::{Context, Poll, Waker};
 use kiq::broker::{Settled, UnitOfWork};
 use kiq_testing::RedisServer;
 
-use crate::setup::{APPLIED, Process, Setup, payloads, to};
+use crate::setup::{APPLIED, Process, Setup, freeze, payloads, thaw, to};
 
 /// A server that is stopped, and what it will find when it goes on.
 struct Stopped<'a> {
@@ -16,7 +16,7 @@ struct Stopped<'a> {
 impl<'a> Stopped<'a> {
     fn new(server: &'a RedisServer) -> Self {
         let cut = server.connection();
-        signal(server, "-STOP");
+        freeze(server);
         Stopped { server, cut }
     }
 
@@ -28,13 +28,8 @@ impl<'a> Stopped<'a> {
     }
 
     fn go_on(self) {
-        signal(self.server, "-CONT");
+        thaw(self.server);
     }
-}
-
-fn signal(server: &RedisServer, name: &str) {
-    let pid = server.pid().unwrap().to_string();
-    assert!(std::process::Command::new("kill").args([name, &pid]).status().unwrap().success());
 }
 
 /// Lets a request go out to a server that is stopped.

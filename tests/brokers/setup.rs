@@ -190,3 +190,23 @@ macro_rules! on_every_broker {
 }
 
 pub(crate) use on_every_broker;
+
+/// Stops a server in its tracks: connections stay, and nobody answers.
+pub fn freeze(server: &RedisServer) {
+    signal(server, "-STOP");
+    // The signal takes a moment to arrive. (Elsewhere than on Linux it is taken to be there.)
+    let stat = format!("/proc/{}/stat", server.pid().unwrap());
+    while std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") T ")) {
+        std::thread::yield_now();
+    }
+}
+
+/// Lets it go on.
+pub fn thaw(server: &RedisServer) {
+    signal(server, "-CONT");
+}
+
+fn signal(server: &RedisServer, name: &str) {
+    let pid = server.pid().unwrap().to_string();
+    assert!(std::process::Command::new("kill").args([name, &pid]).status().unwrap().success());
+}

@@ -7,7 +7,7 @@ use kiq::{Clock, Payload, RedisBroker};
 use kiq_testing::RedisServer;
 use redis::Commands as _;
 
-use crate::setup::{APPLIED, Process, START, Setup, beat, payloads, to};
+use crate::setup::{APPLIED, Process, START, Setup, beat, freeze, payloads, thaw, to};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -430,10 +430,8 @@ async fn a_wait_that_is_never_answered_is_given_up_and_what_comes_of_it_found() 
     let process = s.process().await;
     let mut waiter = process.consumer.waiter();
     arm(s.server(), &mut *waiter, &["q"], 1).await;
-    let pid = s.server().pid().unwrap().to_string();
-    let signal = |name: &str| std::process::Command::new("kill").args([name, &pid]).status().unwrap();
     let mut redis = s.server().connection();
-    assert!(signal("-STOP").success());
+    freeze(s.server());
     redis.send_packed_command(&redis::cmd("LPUSH").arg("queue:q").arg("a").get_packed_command()).unwrap();
 
     // Nothing happens any more but the passing of time, so it passes at once.
@@ -446,7 +444,7 @@ async fn a_wait_that_is_never_answered_is_given_up_and_what_comes_of_it_found() 
     assert!(arrival.look && arrival.units.is_empty());
     assert!((SURE..SURE + Duration::from_secs(5)).contains(&waited), "{waited:?}");
     // It was alive after all, and carries out what it had been told.
-    assert!(signal("-CONT").success());
+    thaw(s.server());
     while s.broker.check().await.is_err() {}
     assert_eq!((s.queue("q").await.len(), s.numbers().await.2), (0, 1));
     while process.consumer.reclaim().await.is_err() {}

@@ -23,7 +23,9 @@ const WORKER_OF: &str = "KIQ_TEST_WORKER_OF";
 /// Holds how many jobs that worker may have done without Redis knowing.
 const MAX_UNACKED: &str = "KIQ_TEST_MAX_UNACKED";
 
-/// Set in a worker that does not end when everything is settled.
+const LEASE: Duration = Duration::from_millis(600);
+
+/// Set in a worker that does not end when everything is settled: the milliseconds of its lease.
 const STAYS: &str = "KIQ_TEST_STAYS";
 
 /// Says that it runs, and on its first run never ends.
@@ -66,7 +68,7 @@ async fn worker_process() {
     let inspector = Inspector::new(&client);
     let worker = Worker::builder()
         .client(client)
-        .lease(Duration::from_millis(600))
+        .lease(std::env::var(STAYS).map_or(LEASE, |millis| Duration::from_millis(millis.parse().unwrap())))
         .poll_interval(Duration::from_millis(50))
         .max_unacked(std::env::var(MAX_UNACKED).unwrap().parse().unwrap())
         .build()
@@ -103,9 +105,9 @@ impl WorkerProcess {
     }
 
     /// One that does not end by itself, as soon as it waits for jobs and so many connections are blocked in all.
-    fn start_waiting(server: &RedisServer, waiting: usize) -> Self {
+    fn start_waiting(server: &RedisServer, waiting: usize, lease: Duration) -> Self {
         let mut command = Self::command(server, 256);
-        command.env(STAYS, "yes");
+        command.env(STAYS, lease.as_millis().to_string());
         let worker = Self::spawn(command);
         while blocked(server) != waiting {
             std::thread::yield_now();
@@ -189,7 +191,8 @@ async fn no_job_is_lost_to_kills_of_workers_that_are_just_handed_one() {
     };
 
     for number in 0..KILLS {
-        let worker = WorkerProcess::start_waiting(&server, 1);
+        // None takes over from another before the end: who is unlucky three times would be taken for poison.
+        let worker = WorkerProcess::start_waiting(&server, 1, Duration::from_secs(3600));
         let jid = format!("{number:024}");
         let job = format!(r#"{{"class":"Count","args":[],"jid":"{jid}","queue":"default"}}"#);
         runs.insert(jid, 0);
@@ -207,6 +210,8 @@ async fn no_job_is_lost_to_kills_of_workers_that_are_just_handed_one() {
         push.join().unwrap();
         while blocked(&server) != 0 {}
     }
+    let leases: Vec<String> = redis::cmd("KEYS").arg("kiq:lease:*").query(&mut server.connection()).unwrap();
+    redis::cmd("DEL").arg(leases).exec(&mut server.connection()).unwrap();
     let mut last = WorkerProcess::start(&server, 256);
     while let Some(jid) = last.next_run() {
         *runs.entry(jid).or_default() += 1;
@@ -223,7 +228,7 @@ async fn no_job_is_lost_to_kills_of_workers_that_are_just_handed_one() {
 async fn a_process_that_was_stopped_does_not_run_what_was_handed_to_it_meanwhile() {
     let server = RedisServer::start();
     let client = Client::connect(&server.url()).unwrap();
-    let first = WorkerProcess::start_waiting(&server, 1);
+    let first = WorkerProcess::start_waiting(&server, 1, LEASE);
     first.signal("-STOP");
     let leases = || -> usize {
         redis::cmd("KEYS").arg("kiq:lease:*").query::<Vec<String>>(&mut server.connection()).unwrap().len()
@@ -232,7 +237,7 @@ async fn a_process_that_was_stopped_does_not_run_what_was_handed_to_it_meanwhile
         std::thread::yield_now();
     }
     // The one that is stopped has waited longest, so it is handed the job; the other finds it there.
-    let mut second = WorkerProcess::start_waiting(&server, 2);
+    let mut second = WorkerProcess::start_waiting(&server, 2, LEASE);
     let receipt = Count::enqueue().on(&client).await.unwrap();
     assert_eq!(second.next_run().as_deref(), Some(receipt.jid.as_str()));
 

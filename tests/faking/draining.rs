@@ -185,3 +185,26 @@ async fn the_programs_own_worker_is_used() {
 
     assert!(kiq.now().since(start) < std::time::Duration::from_secs(30));
 }
+
+/// A71, 18.6: the program's own middleware is on, around enqueues and around runs.
+#[tokio::test]
+async fn the_programs_own_middleware_is_on() {
+    let log = Log::default();
+    let (enqueues, runs) = (log.clone(), log.clone());
+    let app = kiq::App::new()
+        .data(log.clone())
+        .enqueue_middleware(move |job: kiq::Outgoing, next: kiq::NextEnqueue| {
+            enqueues.write(format!("enqueue {}", job.payload().class()));
+            next.run(job)
+        })
+        .run_middleware(move |cx: kiq::JobContext, next: kiq::NextRun| {
+            runs.write(format!("run {}", cx.class()));
+            next.run(cx)
+        });
+    let kiq = kiq_testing::fake().app(&app);
+
+    Note::enqueue(1).await.unwrap();
+    kiq.drain_all().await.unwrap();
+
+    assert_eq!(log.lines(), ["enqueue Note", "run Note", "note 1"]);
+}

@@ -91,7 +91,7 @@ async fn tasks_are_covered_in_a_multi_thread_runtime() {
 #[tokio::test]
 async fn a_thread_of_ones_own_is_not_covered_and_says_so() {
     let kiq = kiq_testing::fake();
-    let client = kiq.client().clone();
+    let client = kiq.client();
     let on_a_thread = move || {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async { (Note::enqueue(1).await, Note::enqueue(2).on(&client).await) })

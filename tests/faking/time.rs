@@ -117,7 +117,7 @@ async fn the_dead_age_by_the_same_clock() {
 async fn leases_end_by_the_same_clock() {
     let kiq = kiq_testing::fake().data(Log::default());
     Note::enqueue(1).await.unwrap();
-    let worker = |log| Worker::builder().client(kiq.client().clone()).data::<Log>(log).by_hand().unwrap();
+    let worker = |log| Worker::builder().client(kiq.client()).data::<Log>(log).by_hand().unwrap();
     let dies = worker(Log::default());
     dies.beat().await.unwrap();
     let held = kiq.store().take_first(dies.identity(), |_, _| true).unwrap();

@@ -88,19 +88,17 @@ impl Ambient {
         of_the_runtime().or_else(|| places.get(&Place::of_the_thread()).cloned())
     }
 
-    /// Holds in the tokio runtime this is called in, or outside of one in this thread, until the answer is dropped.
-    ///
-    /// # Errors
-    /// Gives itself back when something holds here already.
-    pub fn enter(self) -> Result<Entered, Box<Ambient>> {
+    /// Holds in the tokio runtime this is called in, or outside of one in this thread, until the answer is dropped. `None`:
+    /// something holds here already.
+    pub fn enter(self) -> Option<Entered> {
         TOOL_WAS_USED.store(true, Ordering::Release);
         if Ambient::here().is_some() {
-            return Err(Box::new(self));
+            return None;
         }
         let place = Handle::try_current().map_or_else(|_| Place::of_the_thread(), |handle| Place::Runtime(handle.id()));
         OF_TESTS.write().unwrap_or_else(PoisonError::into_inner).insert(place, self);
         HOW_MANY.fetch_add(1, Ordering::AcqRel);
-        Ok(Entered { place })
+        Some(Entered { place })
     }
 
     /// Holds in `future`, and not in tasks that it spawns.

@@ -5,7 +5,7 @@ use std::fmt;
 use crate::broker::PushError;
 use crate::clock::Timestamp;
 use crate::error::BrokerError;
-use crate::job::{ArgsError, Jid, PayloadError};
+use crate::job::{ArgsError, ContextError, Jid, PayloadError};
 
 /// A job is stored: its id, where, and since when.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +53,7 @@ pub enum EnqueueError {
     /// A test enqueues and has not said where to. Nothing is stored.
     #[error(
         "this is a test, and it has not said where its jobs go; begin it with `let kiq = kiq_testing::fake();`, or `inline()`, \
-         or `real(&client)`. That covers one runtime or thread: from another, name a client: `.on(kiq.client())`"
+         or `real(&client)`. That covers one runtime or thread: from another, name a client: `.on(&kiq.client())`"
     )]
     NoTestMode,
     /// The job was run in place of being stored, as a test asked for, and failed. What became of it is in the store.
@@ -93,6 +93,9 @@ pub enum EnqueueError {
         /// The limit in bytes.
         limit: usize,
     },
+    /// The values of the request cannot travel with the job. Nothing is stored.
+    #[error("this job cannot carry the request's values: {0}")]
+    Context(#[from] ContextError),
     /// The payload is JSON that another reader could not read (nested deeper than 100 levels, say). Nothing is stored.
     #[error("a worker could not read this job: {source}")]
     Unreadable {

@@ -223,7 +223,7 @@ async fn sit(link: &Link, seat: &Seat) -> Result<Live, LinkError> {
 pub(super) struct RedisWaiter {
     wake: Arc<Wake>,
     lines: Vec<Line>,
-    /// Handed over, and not answered yet.
+    /// Handed over. Empty between two calls: a call that adds to them answers them without another await.
     units: Vec<UnitOfWork>,
     /// A fetch may find more.
     look: bool,
@@ -394,15 +394,6 @@ impl Waiter for RedisWaiter {
     }
 
     fn is_armed(&self) -> bool {
-        !self.units.is_empty() || self.lines.iter().any(|line| line.call.is_some())
-    }
-}
-
-impl Drop for RedisWaiter {
-    fn drop(&mut self) {
-        // Nobody will perform these: from now on they count as lost, which brings them back.
-        for unit in &self.units {
-            self.wake.held.let_go(&unit.slot);
-        }
+        self.lines.iter().any(|line| line.call.is_some())
     }
 }
