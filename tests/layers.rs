@@ -227,7 +227,8 @@ fn the_facade_defines_nothing() {
             .iter()
             .any(|word| text.starts_with(word))
     };
-    let lines = code("src");
+    // What the guides' examples include is not compiled into the crate.
+    let lines: Vec<Line> = code("src").into_iter().filter(|line| line.place != "src/guide/shop.rs").collect();
     report(lines.iter().filter(defines).map(|line| violation(line, "the facade re-exports and documents")).collect());
 }
 
