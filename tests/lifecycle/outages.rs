@@ -394,3 +394,32 @@ async fn a_quiet_worker_waits_for_no_job() {
     let left: Vec<String> = server.connection().keys("kiq:*").unwrap();
     assert!(left.is_empty(), "{left:?}");
 }
+
+#[tokio::test]
+async fn what_comes_to_a_quiet_worker_whose_waits_cannot_be_ended_comes_back() {
+    let s = Setup::redis();
+    let server = s.server.as_ref().unwrap();
+    send(server, &["ACL", "SETUSER", "default", "-client|unblock"]);
+    let worker = s.worker().build().unwrap();
+    let (mut events, controls) = (Events::of(&worker), worker.controls());
+
+    worker
+        .run_until(async {
+            until(|| blocked(server) == 1).await;
+            controls.quiet();
+            // Nobody tells the server, so the job is handed over; until then it counts as enqueued or in flight.
+            let _ = Note::enqueue("comes back").on(&s.client).await.unwrap();
+            events.until(|event| matches!(event, Event::Quiet)).await;
+            until(|| blocked(server) == 0).await;
+            assert_eq!(s.inspector().stats().await.unwrap().unsettled(), 1);
+        })
+        .await
+        .unwrap();
+
+    assert_eq!(s.inspector().queue("default", 0, 5).await.unwrap().len(), 1);
+    s.run(s.worker(), async |events| {
+        events.done("Note").await;
+    })
+    .await;
+    assert_eq!(s.notes.all(), ["comes back"]);
+}

@@ -115,16 +115,17 @@ impl Fetcher {
         self.desk.put(units);
     }
 
-    /// Nothing shall be handed over any more. What the store does not end in time is lost on purpose, and comes back.
+    /// Nothing shall be handed over any more. If the store does not end a wait in time, dropping the waiter does, and what
+    /// comes all the same is put back with the next reclaim.
     async fn end_waiting(&mut self) {
-        let (shared, waiter) = (Arc::clone(&self.shared), &mut self.waiter);
-        let rest = async {
-            while waiter.is_armed() {
-                give_back(&shared, &self.desk, waiter.rest().await).await;
+        while self.waiter.is_armed() {
+            match tokio::time::timeout(LAST_REST, self.waiter.rest()).await {
+                Ok(units) => self.give_back(units).await,
+                Err(_) => {
+                    tracing::debug!("the store does not end the wait for jobs; what comes will be put back");
+                    return;
+                }
             }
-        };
-        if tokio::time::timeout(LAST_REST, rest).await.is_err() {
-            tracing::debug!("the store still waits for jobs on behalf of this process; what comes will be put back");
         }
     }
 
