@@ -36,6 +36,10 @@
 //! | define a job | [`job`](macro@job), [`Data`], [`JobContext`]; by hand: [`Job`], [`Perform`] |
 //! | define many alike | [`defaults!`](macro@defaults), [`queues!`](macro@queues) |
 //! | decide about retries | [`RetryIn`], [`RetryContext`], [`Backoff`], [`DeadJob`] |
+//! | plan for failures | [the guide](guide::failures), [`JobError`](macro@JobError), [`rules`], [`App`], [`Report`] |
+//! | be safe to run twice | [the guide](guide::idempotency), [`JobContext::idempotency_key`] |
+//! | wrap runs and enqueues | [`RunMiddleware`], [`EnqueueMiddleware`] |
+//! | carry a request's values | [`Current`], [`TRACE`] |
 //! | enqueue | [`Client`], [`Enqueue`], [`enqueue_all`], [`EnqueueError`]; so that a repetition is no second copy: [`Enqueue::idempotent`]; only with replicas: [`Enqueue::durable`]; while Redis is away: `Spool` (feature `spool`) |
 //! | run | [`Worker`], [`WorkerBuilder`], [`Capsule`], [`Controls`] |
 //! | know what happens | [`Event`], [`Inspector`], and `tracing`: one span a job |
@@ -361,6 +365,8 @@ pub use kiq_macros::JobError;
 /// The module is `pub(crate)`; begin with `pub,` to share it with other crates. With kiq under another name: `crate = path,`
 /// next.
 pub use kiq_macros::queues;
+pub mod guide;
+
 pub use kiq_runtime::app::{App, NoSuchMiddleware};
 #[cfg(feature = "redis")]
 pub use kiq_runtime::broker::RedisBroker;
@@ -377,11 +383,12 @@ pub use kiq_runtime::client::{
 };
 pub use kiq_runtime::error::BrokerError;
 pub use kiq_runtime::events::{Event, EventStream, FailureReport, Next};
-pub use kiq_runtime::inspect::{Found, Inspector};
+pub use kiq_runtime::inspect::{self, Found, Inspector};
 pub use kiq_runtime::job::{
-    ArgKey, ArgsError, ArgsReader, ArgsWriter, BoxFuture, Data, DeadJob, Disposition, Failure, FromJobContext, Jid,
-    Job, JobContext, JobDef, JobError, JobOptions, JobResult, MissingState, PastError, Payload, PayloadError, Perform,
-    Plan, Registry, RegistryError, Rejection, Retry, RetryContext, RetryIn, State, TimedOut, rules,
+    ArgKey, ArgsError, ArgsReader, ArgsWriter, BoxFuture, ContextError, Current, Data, DeadJob, Disposition, Failure,
+    FromJobContext, InvalidTraceParent, Jid, Job, JobContext, JobDef, JobError, JobOptions, JobResult, MissingState,
+    PastError, Payload, PayloadError, Perform, Plan, Registry, RegistryError, Rejection, Retry, RetryContext, RetryIn,
+    State, TRACE, TimedOut, TraceParent, rules,
 };
 #[cfg(feature = "logs")]
 pub use kiq_runtime::logs;

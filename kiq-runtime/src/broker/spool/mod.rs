@@ -15,7 +15,7 @@ use crate::clock::Timestamp;
 use crate::error::BrokerError;
 use crate::job::BoxFuture;
 
-use super::browse::{Browse, Entry, JobSet, QueueSize, Stats};
+use super::front::Front;
 use super::{Broker, Consumer, Identity, NewJob, Promotion, PushError, Pushed, Replicas};
 
 use keeper::{Keeper, Request};
@@ -284,25 +284,8 @@ impl Broker for Spooling {
     }
 }
 
-impl Browse for Spooling {
-    fn stats(&self) -> BoxFuture<'_, Result<Stats, BrokerError>> {
-        self.store.stats()
-    }
-
-    fn queues(&self) -> BoxFuture<'_, Result<Vec<QueueSize>, BrokerError>> {
-        self.store.queues()
-    }
-
-    fn queue_page<'a>(
-        &'a self,
-        queue: &'a str,
-        skip: usize,
-        take: usize,
-    ) -> BoxFuture<'a, Result<Vec<Vec<u8>>, BrokerError>> {
-        self.store.queue_page(queue, skip, take)
-    }
-
-    fn set_page(&self, set: JobSet, skip: usize, take: usize) -> BoxFuture<'_, Result<Vec<Entry>, BrokerError>> {
-        self.store.set_page(set, skip, take)
+impl Front for Spooling {
+    fn behind(&self) -> &dyn Broker {
+        &*self.store
     }
 }
