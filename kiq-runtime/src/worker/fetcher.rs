@@ -110,15 +110,14 @@ impl Fetcher {
     }
 
     /// Takes what was handed over as far as there is room, and gives back the rest at once: another process may be idle.
-    async fn receive(&self, mut units: Vec<UnitOfWork>) {
-        let room = self.desk.room(self.prefetch.stock());
-        if units.len() > room {
-            let names = self.order.names();
-            units.sort_by_key(|unit| names.iter().position(|name| **name == *unit.queue));
-            let rest = units.split_off(room);
-            self.give_back(rest).await;
-        }
-        self.desk.put(units);
+    /// (And what is of a queue that was paused meanwhile, where the store cannot be told to end its wait.)
+    async fn receive(&self, units: Vec<UnitOfWork>) {
+        let place = |unit: &UnitOfWork| self.order.names().iter().position(|name| **name == *unit.queue);
+        let (mut open, mut rest): (Vec<_>, Vec<_>) = units.into_iter().partition(|unit| place(unit).is_some());
+        open.sort_by_key(place);
+        rest.extend(open.split_off(self.desk.room(self.prefetch.stock()).min(open.len())));
+        self.desk.put(open);
+        self.give_back(rest).await;
     }
 
     /// Nothing shall be handed over any more. If the store does not end a wait in time, dropping the waiter does, and what
