@@ -400,13 +400,6 @@ pub use kiq_runtime::retry::{Backoff, Schedule, ScheduleRow};
 pub use kiq_runtime::worker::{BuildError, Capsule, Controls, QueueSpec, Worker, WorkerBuilder, WorkerError};
 pub use kiq_runtime::{Clock, Timestamp};
 
-/// The guides.
-pub mod guide {
-    // Its code is compiled and run in `tests/sample`, a project that has what it asks for (axum, say).
-    #[cfg_attr(not(doctest), doc = include_str!("guide/testing.md"))]
-    pub mod testing {}
-}
-
 /// The README's code must compile.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
