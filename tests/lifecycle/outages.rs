@@ -423,3 +423,31 @@ async fn what_comes_to_a_quiet_worker_whose_waits_cannot_be_ended_comes_back() {
     .await;
     assert_eq!(s.notes.all(), ["comes back"]);
 }
+
+#[tokio::test]
+async fn where_waits_cannot_be_ended_a_job_of_a_paused_queue_goes_back() {
+    let s = Setup::redis();
+    let server = s.server.as_ref().unwrap();
+    send(server, &["ACL", "SETUSER", "default", "-client|unblock"]);
+    let inspector = s.inspector();
+
+    // The lease is short here: pauses are heard of with a heartbeat.
+    let worker = s.worker().queues(["default", "high"]).lease(Duration::from_secs(4));
+    s.run(worker, async |events| {
+        until(|| blocked(server) == 2).await;
+        inspector.pause("high").await.unwrap();
+        events.until(|event| matches!(event, Event::Paused { .. })).await;
+
+        let _ = crate::jobs::NoteHigh::enqueue("paused").on(&s.client).await.unwrap();
+        events.until(|event| matches!(event, Event::GivenBack { jobs: 1 })).await;
+        let _ = Note::enqueue("open").on(&s.client).await.unwrap();
+        events.done("Note").await;
+        assert_eq!(inspector.queue("high", 0, 5).await.unwrap().len(), 1);
+
+        inspector.resume("high").await.unwrap();
+        events.done("NoteHigh").await;
+    })
+    .await;
+
+    assert_eq!(s.notes.all(), ["open", "paused"]);
+}
