@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 const ROOMS: &[(&str, &[&str], &str)] = &[
     ("clock", &[], "the ground floor: now, from the system or set by hand"),
     ("random", &[], "the ground floor: dice"),
+    ("suggest", &[], "the ground floor: slips of the finger"),
     ("awaits", &[], "the ground floor: where a future may be stopped, for testing tools"),
     ("error", &["job"], "the ground floor: public errors"),
     ("job", &["clock", "random", "error"], "what a job is: no I/O, so that it can be tested as arithmetic"),
@@ -20,7 +21,7 @@ const ROOMS: &[(&str, &[&str], &str)] = &[
     ("client", &["broker", "job", "clock", "error", "middleware"], "a web app that only enqueues carries no worker"),
     (
         "inspect",
-        &["broker", "client", "job", "clock", "error"],
+        &["broker", "client", "job", "clock", "error", "suggest"],
         "looking works from any process, with no worker running",
     ),
     (
@@ -83,9 +84,10 @@ const WORDS: &[Word] = &[
         allowed_in: &[
             "kiq-runtime/src/broker/redis/keys.rs",
             "kiq-runtime/src/broker/redis/presence.rs",
+            "kiq-runtime/src/broker/redis/processes.rs",
             "kiq-testing/src/",
         ],
-        law: "Redis keys are named in broker/redis/keys.rs alone (presence.rs has fields of a record that are called alike)",
+        law: "Redis keys are named in broker/redis/keys.rs alone (presence.rs and processes.rs have fields of a record that are called alike)",
     },
     Word {
         // With whatever path before it.
@@ -238,7 +240,8 @@ fn the_facade_defines_nothing() {
             .iter()
             .any(|word| text.starts_with(word))
     };
-    let lines = code("src");
+    // What the guides' examples include is not compiled into the crate.
+    let lines: Vec<Line> = code("src").into_iter().filter(|line| line.place != "src/guide/shop.rs").collect();
     report(lines.iter().filter(defines).map(|line| violation(line, "the facade re-exports and documents")).collect());
 }
 

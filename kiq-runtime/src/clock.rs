@@ -60,6 +60,14 @@ impl Timestamp {
         }
     }
 
+    /// In UTC, in a form of `strftime`.
+    pub(crate) fn utc(self, form: &str) -> String {
+        match jiff::Timestamp::from_microsecond(self.0) {
+            Ok(time) => time.strftime(form).to_string(),
+            Err(_) => self.to_score(),
+        }
+    }
+
     /// From an ISO-8601 instant such as `2026-11-23T16:37:28Z`.
     pub(crate) fn parse_iso(text: &str) -> Option<Self> {
         let time: jiff::Timestamp = text.parse().ok()?;

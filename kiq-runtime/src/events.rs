@@ -76,6 +76,11 @@ pub enum Event {
         /// How many.
         jobs: usize,
     },
+    /// An operator paused or resumed queues of a capsule.
+    Paused {
+        /// The queues it leaves alone from now on.
+        queues: Vec<String>,
+    },
     /// The worker takes no more jobs.
     Quiet,
     /// The worker has stopped.

@@ -18,6 +18,7 @@ pub mod private;
 mod random;
 pub mod reports;
 pub mod retry;
+mod suggest;
 pub mod worker;
 
 pub use clock::{Clock, Timestamp};

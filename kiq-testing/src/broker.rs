@@ -4,8 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 
 use kiq_runtime::broker::{
-    Broker, Browse, Consumer, Entry, Identity, JobSet, MemoryBroker, NewJob, Promotion, PushError, Pushed, QueueSize,
-    Replicas, Stats,
+    Broker, Consumer, Front, Identity, MemoryBroker, NewJob, Promotion, PushError, Pushed, Replicas,
 };
 use kiq_runtime::error::BrokerError;
 use kiq_runtime::job::{BoxFuture, Jid, Payload};
@@ -103,26 +102,9 @@ impl Broker for FakeBroker {
     }
 }
 
-impl Browse for FakeBroker {
-    fn stats(&self) -> BoxFuture<'_, Result<Stats, BrokerError>> {
-        self.store.stats()
-    }
-
-    fn queues(&self) -> BoxFuture<'_, Result<Vec<QueueSize>, BrokerError>> {
-        self.store.queues()
-    }
-
-    fn queue_page<'a>(
-        &'a self,
-        queue: &'a str,
-        skip: usize,
-        take: usize,
-    ) -> BoxFuture<'a, Result<Vec<Vec<u8>>, BrokerError>> {
-        self.store.queue_page(queue, skip, take)
-    }
-
-    fn set_page(&self, set: JobSet, skip: usize, take: usize) -> BoxFuture<'_, Result<Vec<Entry>, BrokerError>> {
-        self.store.set_page(set, skip, take)
+impl Front for FakeBroker {
+    fn behind(&self) -> &dyn Broker {
+        &self.store
     }
 }
 

@@ -1,10 +1,12 @@
 //! What every broker must do, asked of each of them: the in-memory one and a real Redis.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
 
+mod costs;
 mod durable;
 mod enqueueing;
 mod fetching;
 mod idempotent;
+mod inspecting;
 mod promoting;
 mod pushing;
 mod reclaiming;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kiq::JobSet;
-use kiq::broker::QueueSize;
+use kiq::broker::QueueState;
 
 use crate::setup::{START, at, on_every_broker, to};
 
@@ -27,8 +27,13 @@ on_every_broker! {
         assert_eq!(s.queue("q").await, ["a", "c"]);
         assert_eq!(s.queue("other").await, ["b"]);
         assert_eq!(s.set(JobSet::Scheduled).await, [(START, "e".to_owned()), (later, "d".to_owned())]);
-        let sizes = [("other", 1), ("q", 2)].map(|(name, size)| QueueSize { name: name.to_owned(), size });
-        assert_eq!(s.broker.queues().await.unwrap(), sizes);
+        let state = |(name, size, next): (&str, usize, &str)| QueueState {
+            name: name.to_owned(),
+            size,
+            is_paused: false,
+            next: Some(next.as_bytes().to_vec()),
+        };
+        assert_eq!(s.broker.queues().await.unwrap(), [("other", 1, "b"), ("q", 2, "a")].map(state));
         let stats = s.broker.stats().await.unwrap();
         assert_eq!((stats.enqueued, stats.scheduled, stats.unsettled()), (3, 2, 5));
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use kiq::broker::{Broker, PushError, Settlement, Signal, Work};
-use kiq::{BrokerError, Clock, JobSet, RedisBroker};
+use kiq::{BrokerError, Clock, JobSet, RedisBroker, Timestamp};
 use kiq_testing::RedisServer;
 use redis::Commands as _;
 
@@ -206,8 +206,8 @@ async fn a_process_is_recorded_as_sidekiqs_readers_look_for_it() {
     let identity = process.identity.to_string();
     let _: () = redis.lpush(format!("{identity}-signals"), "TSTP").unwrap();
 
-    assert_eq!(process.consumer.beat(&beat).await.unwrap(), Some(Signal::Quiet));
-    assert_eq!(process.consumer.beat(&beat).await.unwrap(), None);
+    assert_eq!(process.consumer.beat(&beat).await.unwrap().signal, Some(Signal::Quiet));
+    assert_eq!(process.consumer.beat(&beat).await.unwrap().signal, None);
 
     let listed: Vec<String> = redis.smembers("processes").unwrap();
     assert_eq!(listed, std::slice::from_ref(&identity));
@@ -280,4 +280,47 @@ async fn outside_of_a_runtime_there_is_an_error_and_no_panic() {
     });
     let outcome = outcome.join().unwrap();
     assert!(matches!(outcome, Err(PushError::Rejected(BrokerError::NoRuntime))), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn what_ran_is_written_under_the_keys_of_sidekiq_7_and_8() {
+    let mut s = Setup::redis();
+    let process = s.process().await;
+    let mut durations = [0; kiq::inspect::HISTOGRAM_BUCKETS];
+    durations[2] = 70_000;
+    let runs = |class: &str| kiq::broker::ClassRuns {
+        totals: kiq::broker::ClassTotals { class: class.to_owned(), runs: 3, failures: 1, millis: 62 },
+        durations,
+    };
+    // 2026-11-03T06:04:10Z: every number that may be padded is below ten.
+    let at = Timestamp::from_micros(1_793_685_850_000_000);
+    process.consumer.record(&[runs("A"), runs("no|class")], at).await.unwrap();
+
+    let mut connection = s.server().connection();
+    let mut has = |key: &str| {
+        let mut fields: Vec<(String, u64)> = redis::cmd("HGETALL").arg(key).query(&mut connection).unwrap();
+        fields.sort();
+        let ttl: i64 = redis::cmd("TTL").arg(key).query(&mut connection).unwrap();
+        (fields, ttl)
+    };
+    let fields = [("A|f", 1), ("A|ms", 62), ("A|p", 3)].map(|(field, count)| (field.to_owned(), count));
+    for (key, hours) in [("j|20261103|6:4", 8), ("j|261103|6:04", 8), ("j|261103|6:0", 72)] {
+        let (found, ttl) = has(key);
+        assert_eq!(found, fields, "{key}");
+        assert!((hours * 3600 - 60..=hours * 3600).contains(&ttl), "{key}: {ttl}");
+    }
+    for key in ["A-03-06:4", "h|A-3-6:4"] {
+        let mut read = redis::cmd("BITFIELD_RO");
+        let counts: Vec<u32> = read
+            .arg(key)
+            .arg("GET")
+            .arg("u16")
+            .arg("#2")
+            .arg("GET")
+            .arg("u16")
+            .arg("#3")
+            .query(&mut connection)
+            .unwrap();
+        assert_eq!(counts, [65_535, 0], "{key}: a counter that is full stays full");
+    }
 }

@@ -4,6 +4,7 @@
 mod failing;
 mod jobs;
 mod logging;
+mod operating;
 mod outages;
 mod performing;
 mod poison;

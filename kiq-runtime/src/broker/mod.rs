@@ -1,8 +1,8 @@
 //! Where jobs are kept: the seam between kiq and its stores.
 //!
-//! Three traits, split by who calls. [`Broker`] is what a client needs (put in) and what hands out the rest;
+//! Traits split by who calls. [`Broker`] is what a client needs (put in) and what hands out the rest;
 //! [`Consumer`] is one worker process at work (fetch, settle, give back, reclaim), with its [`Presence`]; [`Browse`] is
-//! the reading side. All are object-safe and are held as `Arc<dyn …>`.
+//! the reading side, and [`Manage`] the operator's hand. All are object-safe and are held as `Arc<dyn …>`.
 //!
 //! # The promise every broker keeps
 //! From the moment a push returned `Ok` a job is in exactly one place: a queue, in flight (with an owner and a lease), the
@@ -10,7 +10,10 @@
 //! holds each implementation to it.
 
 pub mod browse;
+pub mod front;
+pub mod manage;
 pub mod memory;
+pub mod metrics;
 pub mod presence;
 #[cfg(feature = "redis")]
 pub mod redis;
@@ -27,9 +30,14 @@ use crate::job::BoxFuture;
 
 #[cfg(feature = "redis")]
 pub use self::redis::RedisBroker;
-pub use browse::{Browse, Entry, JobSet, QueueSize, Stats};
+pub use browse::{
+    Browse, Day, Entry, JobSet, Place, ProcessState, QueueState, Running, ScanFrom, Scanned, Span, Stats, StoreInfo,
+};
+pub use front::Front;
+pub use manage::{Destination, Manage, Move};
 pub use memory::MemoryBroker;
-pub use presence::{Beat, CapsuleInfo, Identity, OrderMode, Presence, ProcessInfo, Signal, Work};
+pub use metrics::{ClassRuns, ClassTotals, Deploy, Step};
+pub use presence::{Beat, CapsuleInfo, Heard, Identity, OrderMode, Presence, ProcessInfo, Signal, Work};
 
 /// The most jobs the dead set keeps; the oldest go first. Sidekiq's `dead_max_jobs` (its trim keeps one fewer).
 pub const DEAD_SET_LIMIT: usize = 10_000;
@@ -38,7 +46,7 @@ pub const DEAD_SET_LIMIT: usize = 10_000;
 pub const DEAD_SET_AGE: Duration = Duration::from_secs(15_552_000);
 
 /// A store of jobs.
-pub trait Broker: Browse {
+pub trait Broker: Browse + Manage {
     /// Stores jobs: each to the head of its queue, or into the schedule. A job with a guard that is still there is not
     /// stored again. Answers for each of them, in order.
     ///

@@ -9,20 +9,37 @@ use crate::error::BrokerError;
 use crate::job::BoxFuture;
 use crate::random;
 
+use super::metrics::ClassRuns;
+
 /// A process's side of its own record.
 pub trait Presence: fmt::Debug + Send + Sync + 'static {
     /// Says that the process lives: renews its lease for `beat.lease`, and its record as Sidekiq's pages read it. Answers
-    /// with a signal if somebody left one.
+    /// what the process should know.
     ///
     /// # Errors
     /// When the store does not answer.
-    fn beat<'a>(&'a self, beat: &'a Beat) -> BoxFuture<'a, Result<Option<Signal>, BrokerError>>;
+    fn beat<'a>(&'a self, beat: &'a Beat) -> BoxFuture<'a, Result<Heard, BrokerError>>;
+
+    /// Adds to what ran in the minute of `at`, for the pages with numbers.
+    ///
+    /// # Errors
+    /// When the store does not answer; some of it may be added.
+    fn record<'a>(&'a self, runs: &'a [ClassRuns], at: Timestamp) -> BoxFuture<'a, Result<(), BrokerError>>;
 
     /// Says good-bye: puts back whatever the process still owns, and removes its record.
     ///
     /// # Errors
     /// When the store does not answer; the lease then ends it.
     fn leave(&self) -> BoxFuture<'_, Result<(), BrokerError>>;
+}
+
+/// What a heartbeat is answered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Heard {
+    /// A signal that somebody left.
+    pub signal: Option<Signal>,
+    /// The queues that workers shall leave alone, by name.
+    pub paused: Vec<String>,
 }
 
 /// The name of one start of one process: `host:pid:nonce`, as Sidekiq's.
@@ -92,7 +109,7 @@ pub struct ProcessInfo {
 }
 
 /// One capsule in a process's record.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CapsuleInfo {
     /// Its name.
     pub name: String,
@@ -122,6 +139,16 @@ impl OrderMode {
             OrderMode::Strict => "strict",
             OrderMode::Weighted => "weighted",
             OrderMode::Random => "random",
+        }
+    }
+
+    /// By the word in Sidekiq's process record.
+    pub fn parse(word: &str) -> Option<Self> {
+        match word {
+            "strict" => Some(OrderMode::Strict),
+            "weighted" => Some(OrderMode::Weighted),
+            "random" => Some(OrderMode::Random),
+            _ => None,
         }
     }
 }
@@ -158,6 +185,15 @@ impl Signal {
             "TERM" => Some(Signal::Stop),
             "TTIN" => Some(Signal::Dump),
             _ => None,
+        }
+    }
+
+    /// The name Sidekiq writes.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Signal::Quiet => "TSTP",
+            Signal::Stop => "TERM",
+            Signal::Dump => "TTIN",
         }
     }
 }

@@ -1,15 +1,39 @@
-//! Looking at what is where, without changing it: from any process, with or without a worker.
+//! Looking at what is where, and setting it right by hand: from any process, with or without a worker.
+//!
+//! Nothing here reads without a bound, and nothing asks Redis for its keys. Each method says what it costs; a test counts the
+//! commands that are sent, with ten jobs and with a hundred thousand, and fails if that is not what is said.
+
+mod act;
+mod explain;
+mod filter;
+mod found;
+mod numbers;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::broker::{Broker, Entry, JobSet, QueueSize, Stats};
+use crate::broker::Broker;
 use crate::client::Client;
-use crate::clock::Timestamp;
+use crate::clock::{Clock, Timestamp};
 use crate::error::BrokerError;
-use crate::job::{Payload, PayloadError};
+use crate::job::Payload;
 
-/// The reading side of a client.
+pub use crate::broker::metrics::{HISTOGRAM_BOUNDS_MS, HISTOGRAM_BUCKETS};
+pub use crate::broker::{
+    CapsuleInfo, ClassTotals, Day, Deploy, Entry, JobSet, OrderMode, Place, ProcessState, Running, Signal, Span, Stats,
+    Step, StoreInfo,
+};
+pub use act::{Act, ActError, Acted, Count, Outcome, Selection};
+pub use explain::{Explanation, Whereabouts};
+pub use filter::{Filter, FilterError};
+pub use found::Found;
+pub use numbers::{Histogram, Runs};
+
+/// The most days of history: five years, for which Sidekiq keeps them.
+const MOST_DAYS: usize = 1825;
+
+/// The operator's side of a client: reads what is where, and acts on it.
 ///
 /// # Examples
 /// ```
@@ -31,12 +55,27 @@ use crate::job::{Payload, PayloadError};
 #[derive(Clone)]
 pub struct Inspector {
     broker: Arc<dyn Broker>,
+    clock: Clock,
+}
+
+/// A queue as it is now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Queue {
+    /// Its name.
+    pub name: String,
+    /// Jobs in it.
+    pub size: usize,
+    /// For how long the job that runs next has waited; zero when it is empty.
+    pub latency: Duration,
+    /// Whether workers leave it alone.
+    pub is_paused: bool,
 }
 
 impl Inspector {
     /// Looks at what `client` enqueues into.
     pub fn new(client: &Client) -> Self {
-        Inspector { broker: Arc::clone(client.broker()) }
+        Inspector { broker: Arc::clone(client.broker()), clock: client.clock().clone() }
     }
 
     /// The totals, all of one instant. In Redis: one transaction of one command a queue and two a process, and eight more;
@@ -48,12 +87,33 @@ impl Inspector {
         self.broker.stats().await
     }
 
-    /// All queues that were ever pushed to, by name. In Redis: one command a queue and one more.
+    /// Runs of the last `days` UTC days, from 1 to 1,825, today first. In Redis: one command, O(days).
     ///
     /// # Errors
     /// When the store does not answer.
-    pub async fn queues(&self) -> Result<Vec<QueueSize>, BrokerError> {
-        self.broker.queues().await
+    pub async fn history(&self, days: usize) -> Result<Vec<Day>, BrokerError> {
+        self.broker.history(days.clamp(1, MOST_DAYS)).await
+    }
+
+    /// All queues that were ever pushed to and not cleared since, by name. In Redis: two commands a queue and two more, each
+    /// O(1) for any size of the queues.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn queues(&self) -> Result<Vec<Queue>, BrokerError> {
+        let now = self.now();
+        let waited = |next: Option<Vec<u8>>| {
+            let job = Payload::parse(&next?).ok()?;
+            Some(now.since(job.enqueued_at().or_else(|| job.created_at())?))
+        };
+        let states = self.broker.queues().await?.into_iter();
+        let queues = states.map(|state| Queue {
+            name: state.name,
+            size: state.size,
+            latency: waited(state.next).unwrap_or_default(),
+            is_paused: state.is_paused,
+        });
+        Ok(queues.collect())
     }
 
     /// At most `take` jobs of a queue after the first `skip`, the one that runs next first. One command in Redis.
@@ -62,39 +122,118 @@ impl Inspector {
     /// When the store does not answer.
     pub async fn queue(&self, name: &str, skip: usize, take: usize) -> Result<Vec<Found>, BrokerError> {
         let page = self.broker.queue_page(name, skip, take).await?;
-        Ok(page.into_iter().map(|bytes| Found::new(None, bytes)).collect())
+        let place = Place::Queue(name.to_owned());
+        Ok(page.into_iter().map(|bytes| Found::new(&place, None, bytes)).collect())
     }
 
-    /// At most `take` jobs of a set after the first `skip`, the earliest first. One command in Redis.
+    /// At most `take` jobs of a set after the first `skip`, the earliest first. In Redis: one command,
+    /// O(log size + skip + take) at most.
     ///
     /// # Errors
     /// When the store does not answer.
     pub async fn set(&self, set: JobSet, skip: usize, take: usize) -> Result<Vec<Found>, BrokerError> {
-        let page = self.broker.set_page(set, skip, take).await?;
-        Ok(page.into_iter().map(|Entry { at, payload }| Found::new(Some(at), payload)).collect())
+        self.set_span(set, Span { from: None, to: None, newest_first: false, skip, take }).await
+    }
+
+    /// What a set has in a span of time. In Redis: one command, O(log size + take), and O(skip) more if the span has an end.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn set_span(&self, set: JobSet, span: Span) -> Result<Vec<Found>, BrokerError> {
+        let place = Place::Set(set);
+        let entries = self.broker.set_span(set, span).await?;
+        Ok(entries.into_iter().map(|Entry { at, payload }| Found::new(&place, Some(at), payload)).collect())
+    }
+
+    /// Removes everything there is in a place, for good, and answers how much it was. In Redis: one script, O(1); the memory is
+    /// freed in the background.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn clear(&self, place: &Place) -> Result<usize, BrokerError> {
+        self.broker.clear(place).await
+    }
+
+    /// Has workers leave a queue alone, from their next heartbeat on (5 s, as a rule). Jobs of it that run end as usual. Answers
+    /// whether it was not paused before. In Redis: one command, O(1).
+    ///
+    /// The mark is that of Sidekiq Pro; the free Sidekiq does not know of it, and its processes go on.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn pause(&self, queue: &str) -> Result<bool, BrokerError> {
+        self.broker.set_paused(queue, true).await
+    }
+
+    /// Has workers take jobs of a queue again. Answers whether it was paused. In Redis: one command, O(1).
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn resume(&self, queue: &str) -> Result<bool, BrokerError> {
+        self.broker.set_paused(queue, false).await
+    }
+
+    /// The worker processes that live, by identity: kiq's and Sidekiq's. In Redis: one command a process and one more,
+    /// O(processes).
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn processes(&self) -> Result<Vec<ProcessState>, BrokerError> {
+        self.broker.processes().await
+    }
+
+    /// At most `limit` jobs that processes said they were running with their last heartbeats, the longest first. In Redis: for
+    /// each process one command for 1,000 jobs, and one more; O(jobs).
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn running(&self, limit: usize) -> Result<Vec<Running>, BrokerError> {
+        let mut running = self.broker.running(limit).await?;
+        running.sort_by_key(|run| run.run_at);
+        Ok(running)
+    }
+
+    /// Tells a process to take no more jobs ([`Signal::Quiet`]), to stop, or to log what it does. It hears of it with its next
+    /// heartbeat: within 5 s, as a rule, 10 s for a Sidekiq. Answers whether there is such a process. In Redis: one script,
+    /// O(1).
+    ///
+    /// A process that is part of another program does not obey.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn signal(&self, identity: &str, signal: Signal) -> Result<bool, BrokerError> {
+        self.broker.signal(identity, signal).await
+    }
+
+    /// What the store says of itself. In Redis: one command.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn store_info(&self) -> Result<StoreInfo, BrokerError> {
+        self.broker.store_info().await
+    }
+
+    /// Looks whether the store is fit for use, as a worker does at its start. Answers with what an operator should know.
+    ///
+    /// # Errors
+    /// When it is not there, or cannot be used.
+    pub async fn check(&self) -> Result<Vec<String>, BrokerError> {
+        self.broker.check().await
+    }
+
+    /// Where the jobs are kept: an address without its password, or `memory`.
+    pub fn store(&self) -> String {
+        self.broker.place()
+    }
+
+    /// The time on the client's clock.
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 }
 
 impl fmt::Debug for Inspector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Inspector({})", self.broker.place())
-    }
-}
-
-/// A job where it was found, or what stood there instead.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Found {
-    /// When it is due, is tried again, or died; `None` in a queue.
-    pub at: Option<Timestamp>,
-    /// The job, or why it is none.
-    pub payload: Result<Payload, PayloadError>,
-    /// The bytes as stored.
-    pub bytes: Vec<u8>,
-}
-
-impl Found {
-    fn new(at: Option<Timestamp>, bytes: Vec<u8>) -> Self {
-        Found { at, payload: Payload::parse(&bytes), bytes }
     }
 }

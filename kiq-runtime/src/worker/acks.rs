@@ -131,6 +131,7 @@ impl Acks {
         let (units, rest): (Vec<UnitOfWork>, Vec<_>) =
             waiting.into_iter().map(|success| (success.unit, (success.job, success.elapsed, success.alone))).unzip();
         let settled = ack_for_sure(shared, &units).await;
+        shared.tally.succeeded(rest.iter().map(|(job, elapsed, _)| (job.class(), *elapsed)));
         self.told_so_far.fetch_add(count as u64, Ordering::Release);
         self.told.send_modify(|told| *told += count as u64);
         for ((job, elapsed, _alone), settled) in rest.into_iter().zip(settled) {

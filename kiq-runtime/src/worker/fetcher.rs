@@ -6,6 +6,8 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use crate::broker::{UnitOfWork, Waiter};
 use crate::clock::instant;
 use crate::error::BrokerError;
@@ -35,6 +37,8 @@ pub(super) struct Fetcher {
     shared: Arc<Shared>,
     desk: Arc<Desk>,
     order: QueueOrder,
+    /// Queues that an operator paused, as the last heartbeat heard.
+    paused: watch::Receiver<Vec<String>>,
     prefetch: Prefetch,
     waiter: Box<dyn Waiter>,
     /// The next fetch is only a look beside the wait for jobs, which goes on.
@@ -45,13 +49,15 @@ pub(super) struct Fetcher {
 
 impl Fetcher {
     pub(super) fn new(shared: Arc<Shared>, desk: Arc<Desk>, order: QueueOrder, concurrency: usize) -> Self {
-        let waiter = shared.consumer.waiter();
-        Fetcher { shared, desk, order, prefetch: Prefetch::new(concurrency), waiter, is_waiting: false, outage: None }
+        let (waiter, paused) = (shared.consumer.waiter(), shared.paused.subscribe());
+        let prefetch = Prefetch::new(concurrency);
+        Fetcher { shared, desk, order, paused, prefetch, waiter, is_waiting: false, outage: None }
     }
 
     /// Until the worker is quiet. What is at hand then goes back to its queues.
     pub(super) async fn run(mut self) {
         self.first_beat().await;
+        self.paused.mark_changed();
         while let Some(wanted) = self.wanted().await {
             let started = instant();
             match self.fetch(wanted).await {
@@ -141,6 +147,15 @@ impl Fetcher {
     /// Waits until jobs are needed, and says how many. `None` when the worker is quiet.
     async fn wanted(&mut self) -> Option<usize> {
         while self.shared.controls.is_running() {
+            self.heed_pauses().await;
+            if self.order.names().is_empty() {
+                tokio::select! {
+                    // The sender lives as long as `shared`, so this cannot fail.
+                    _ = self.paused.changed() => self.paused.mark_changed(),
+                    () = self.shared.controls.reached(Phase::Quiet) => return None,
+                }
+                continue;
+            }
             let (waiting, taken) = self.desk.level();
             self.prefetch.note_taken(instant(), taken);
             let wanted = self.desk.demand(self.prefetch.stock());
@@ -155,10 +170,31 @@ impl Fetcher {
                     }
                 }
                 units = self.waiter.rest(), if self.waiter.is_armed() => self.receive(units).await,
+                _ = self.paused.changed() => self.paused.mark_changed(),
                 () = self.shared.controls.reached(Phase::Quiet) => return None,
             }
         }
         None
+    }
+
+    /// If an operator paused or resumed a queue: nothing of a paused one is handed over or begun any more.
+    async fn heed_pauses(&mut self) {
+        // The sender lives as long as `shared`, so this cannot fail.
+        if !self.paused.has_changed().unwrap_or(false) {
+            return;
+        }
+        let paused = self.paused.borrow_and_update().clone();
+        let before = self.order.names().to_vec();
+        self.order.leave_out(&paused);
+        if before == self.order.names() {
+            return;
+        }
+        let open = self.order.names().join(" ");
+        tracing::info!(paused = paused.join(" "), open, "queues were paused or resumed");
+        self.is_waiting = false;
+        self.end_waiting().await;
+        self.give_back(self.desk.clear()).await;
+        self.shared.events.tell(|| Event::Paused { queues: paused });
     }
 
     async fn give_back(&self, units: Vec<UnitOfWork>) {
@@ -173,6 +209,10 @@ impl Fetcher {
             let patience = if waiting > 0 { STUCK } else { PATIENCE };
             let arrival = tokio::select! {
                 arrival = self.waiter.wait(self.order.names(), patience) => arrival,
+                _ = self.paused.changed() => {
+                    self.paused.mark_changed();
+                    return;
+                }
                 () = self.shared.controls.reached(Phase::Quiet) => return,
             };
             self.is_waiting = arrival.units.is_empty();

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::broker::Beat;
+use crate::broker::{Beat, Heard};
 
-use super::{Phase, Shared, poller, reclaimer, ticker};
+use super::{Phase, Shared, poller, reclaimer, tally, ticker};
 
 /// The background duties at work.
 #[derive(Debug)]
@@ -70,9 +70,16 @@ async fn poll_while_running(shared: &Shared, stopped: watch::Receiver<bool>) {
 async fn beat(shared: &Shared, was_well: &mut bool) -> Duration {
     let every = shared.tuning.lease / 3;
     match shared.consumer.beat(&words(shared)).await {
-        Ok(signal) => {
+        Ok(Heard { signal, paused }) => {
+            // Before the beat is counted: who waits for the first one then knows what is paused.
+            shared.paused.send_if_modified(|known| {
+                let is_new = *known != paused;
+                *known = paused;
+                is_new
+            });
             shared.beats.send_modify(|count| *count += 1);
             *was_well = true;
+            tally::tell(shared).await;
             if let Some(signal) = signal {
                 tracing::info!(?signal, "told through the store");
                 // A worker inside another program does not stop it (Sidekiq refuses for embedded processes, too).

@@ -25,6 +25,7 @@ mod settle;
 mod shutdown;
 mod signals;
 mod suspect;
+mod tally;
 mod ticker;
 mod work;
 
@@ -51,6 +52,7 @@ pub use config::{BuildError, Capsule, QueueSpec, WorkerBuilder};
 use acks::Acks;
 use config::Tuning;
 use reporter::Reporter;
+use tally::Tally;
 use work::WorkTable;
 
 /// The longest pause between two looks at a store that does not answer.
@@ -110,11 +112,14 @@ struct Shared {
     controls: Controls,
     work: WorkTable,
     acks: Acks,
+    tally: Tally,
     /// One suspect at a time: see `suspect.rs`.
     suspects: Arc<Semaphore>,
     info: Arc<ProcessInfo>,
     /// Counts the heartbeats that the store confirmed.
     beats: watch::Sender<u64>,
+    /// The queues that operators paused, as the last heartbeat heard.
+    paused: watch::Sender<Vec<String>>,
     /// Asks for a heartbeat before its time.
     beat_soon: Notify,
 }
@@ -306,9 +311,11 @@ impl Worker {
             controls: self.controls,
             work: WorkTable::default(),
             acks: Acks::new(max_unacked),
+            tally: Tally::default(),
             suspects: Arc::new(Semaphore::new(1)),
             info: Arc::new(info),
             beats: watch::channel(0).0,
+            paused: watch::channel(Vec::new()).0,
             beat_soon: Notify::new(),
         })
     }

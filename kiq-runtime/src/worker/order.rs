@@ -8,7 +8,9 @@ pub(super) struct QueueOrder {
     /// Each queue as often as its weight says; once in strict order.
     tickets: Vec<String>,
     is_strict: bool,
-    names: Vec<String>,
+    all: Vec<String>,
+    /// Those that nobody paused.
+    open: Vec<String>,
 }
 
 impl QueueOrder {
@@ -18,29 +20,35 @@ impl QueueOrder {
         QueueOrder {
             tickets: capsule.queues.iter().flat_map(repeat).collect(),
             is_strict: capsule.mode == OrderMode::Strict,
-            names,
+            open: names.clone(),
+            all: names,
         }
     }
 
-    /// All queues, as they were given.
+    /// Leaves out those that are paused, and takes in again those that are not any more.
+    pub(super) fn leave_out(&mut self, paused: &[String]) {
+        self.open = self.all.iter().filter(|name| !paused.contains(name)).cloned().collect();
+    }
+
+    /// All queues that are not paused, as they were given.
     pub(super) fn names(&self) -> &[String] {
-        &self.names
+        &self.open
     }
 
     /// The order to ask in now. As Sidekiq's fetcher: unless it is strict, the tickets are shuffled for every fetch, and
     /// each queue stands where its first ticket came up; so it is first as often as its share of the tickets.
     pub(super) fn next(&mut self, mut below: impl FnMut(u64) -> u64) -> Vec<String> {
         if self.is_strict {
-            return self.names.clone();
+            return self.open.clone();
         }
         // Fisher and Yates.
         for last in (1..self.tickets.len()).rev() {
             let other = usize::try_from(below(last as u64 + 1)).unwrap_or(0);
             self.tickets.swap(last, other);
         }
-        let mut order: Vec<String> = Vec::with_capacity(self.names.len());
+        let mut order: Vec<String> = Vec::with_capacity(self.open.len());
         for ticket in &self.tickets {
-            if !order.contains(ticket) {
+            if !order.contains(ticket) && self.open.contains(ticket) {
                 order.push(ticket.clone());
             }
         }
@@ -63,6 +71,17 @@ mod tests {
         let mut strict = order(OrderMode::Strict, &[("high", 0), ("low", 0)]);
         for _ in 0..10 {
             assert_eq!(strict.next(random::below), ["high", "low"]);
+        }
+    }
+
+    #[test]
+    fn a_paused_queue_is_left_out_until_it_is_resumed() {
+        for (mode, weight) in [(OrderMode::Strict, 0), (OrderMode::Weighted, 2)] {
+            let mut order = order(mode, &[("high", weight), ("low", weight)]);
+            order.leave_out(&["high".to_owned(), "other".to_owned()]);
+            assert_eq!((order.next(random::below), order.names()), (vec!["low".to_owned()], &["low".to_owned()][..]));
+            order.leave_out(&[]);
+            assert_eq!(order.next(random::below).len(), 2);
         }
     }
 

@@ -11,8 +11,9 @@ use tracing::Instrument as _;
 use crate::broker::UnitOfWork;
 use crate::clock::instant;
 use crate::events::Event;
-use crate::job::active_job;
-use crate::job::{BoxFuture, Failure, JobContext, JobResult, Payload, PayloadError, TimedOut};
+use crate::job::{
+    BoxFuture, Failure, JobContext, JobResult, Payload, PayloadError, TRACE, TimedOut, active_job, current,
+};
 
 use super::Shared;
 use super::suspect::{self, Alone, Verdict};
@@ -58,7 +59,11 @@ pub(super) async fn perform(shared: &Shared, unit: &UnitOfWork) -> Ended {
         queue = job.queue(),
         attempt = job.attempt(),
         elapsed = tracing::field::Empty,
+        trace_id = tracing::field::Empty,
     );
+    if let Some(trace) = TRACE.of(job.payload()) {
+        span.record("trace_id", trace.trace_id());
+    }
     shared.events.tell(|| Event::Started { job: job.clone() });
     let started = instant();
     let result = match def {
@@ -67,7 +72,7 @@ pub(super) async fn perform(shared: &Shared, unit: &UnitOfWork) -> Ended {
                 tracing::debug!("start");
                 within(timeout, guarded(|| shared.around.run(job.clone(), def.run))).await
             };
-            run.instrument(span.clone()).await
+            current::with_carried(job.payload(), run.instrument(span.clone())).await
         }
         None => Err(Failure::new("kiq::UnknownJob", unknown(shared, job.payload())).before_it_began()),
     };

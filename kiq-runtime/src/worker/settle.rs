@@ -41,6 +41,7 @@ pub(super) async fn settle(shared: &Shared, unit: UnitOfWork, ended: Ended) -> O
         Ended::Ran { job, result: Err(failure), elapsed, span, alone: _alone } => {
             let def = shared.registry.of(job.payload());
             let failure = Arc::new(asked(&job, def, failure));
+            shared.tally.failed(job.class());
             let end = settle_failure(shared, &unit, &job, def, &failure);
             let (next, death, trimmed) = end.instrument(span.clone()).await;
             span.in_scope(|| {

@@ -19,7 +19,7 @@ use crate::events::Event;
 
 use super::capsule::Running;
 use super::heartbeat::Duties;
-use super::{Phase, Shared, suspect};
+use super::{Phase, Shared, suspect, tally};
 
 /// How long the store may take to hear of the last successes.
 const LAST_ACKS: Duration = Duration::from_secs(3);
@@ -65,6 +65,7 @@ pub(super) async fn when_told(
         tracing::error!("the store does not hear of the last successful jobs; they run again when the lease runs out");
         acks.abort_all();
     }
+    tally::tell(shared).await;
     shared.reporter.finish(reports).await;
     duties.stop().await;
     if let Err(error) = shared.consumer.leave().await {

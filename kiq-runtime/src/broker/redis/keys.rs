@@ -1,9 +1,12 @@
 //! Every key, one function or constant each, with its type and who writes it. The first half is Sidekiq's, to the letter.
 
 use crate::broker::JobSet;
+use crate::clock::Timestamp;
 
 /// Set of queue names: every queue ever pushed to. Written by whoever pushes.
 pub(super) const QUEUES: &str = "queues";
+/// Set of the names of queues that workers leave alone: Sidekiq Pro's. Written by operators; read with every heartbeat.
+pub(super) const PAUSED: &str = "paused";
 /// Set of identities of live processes. Written by heartbeats; pruned by whoever finds one without its hash.
 pub(super) const PROCESSES: &str = "processes";
 /// Sorted set of jobs for later, by run time in seconds. Written by pushes; emptied by pollers.
@@ -37,6 +40,46 @@ pub(super) fn set(set: JobSet) -> &'static str {
 /// Counter of one UTC day. Written by settling.
 pub(super) fn on_day(counter: &str, date: &str) -> String {
     format!("{counter}:{date}")
+}
+
+/// Hash, `CLASS|p` (runs), `CLASS|f` (failures), `CLASS|ms` (milliseconds of those that succeeded) → sum, of one minute, for
+/// readers of Sidekiq 8. Written with heartbeats, and gone 8 hours later.
+pub(super) fn runs_of_minute(at: Timestamp) -> String {
+    at.utc("j|%y%m%d|%-H:%M")
+}
+
+/// The same of ten minutes; gone 72 hours later.
+pub(super) fn runs_of_ten_minutes(at: Timestamp) -> String {
+    let mut key = runs_of_minute(at);
+    key.pop();
+    key
+}
+
+/// The same of one minute, for readers of Sidekiq 7.
+pub(super) fn runs_of_minute_7(at: Timestamp) -> String {
+    at.utc("j|%Y%m%d|%-H:%-M")
+}
+
+/// String of 26 unsigned 16-bit counters: how long the runs of a class took in one minute, for readers of Sidekiq 8. Written
+/// with heartbeats, and gone 8 hours later (the name has no month).
+pub(super) fn durations(class: &str, at: Timestamp) -> String {
+    format!("h|{class}-{}", at.utc("%-d-%-H:%-M"))
+}
+
+/// The same for readers of Sidekiq 7.
+pub(super) fn durations_7(class: &str, at: Timestamp) -> String {
+    format!("{class}-{}", at.utc("%d-%H:%-M"))
+}
+
+/// Hash, minute (`2026-11-23T16:47:00Z`) → label: the deploys of one UTC day. Written by whoever deploys, and gone 90 days
+/// later.
+pub(super) fn deploys(at: Timestamp) -> String {
+    at.utc("%Y%m%d-marks")
+}
+
+/// String with a time to live: the deploy of that label is noted.
+pub(super) fn deploy_lock(label: &str) -> String {
+    format!("deploylock-{label}")
 }
 
 /// Hash: a process's record. Written by its heartbeat, and gone 60 s after the last, or when its jobs were reclaimed.

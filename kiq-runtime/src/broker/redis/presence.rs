@@ -7,20 +7,21 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use crate::broker::CapsuleInfo;
-use crate::broker::presence::{Beat, Presence, Signal, Work};
+use crate::broker::metrics::ClassRuns;
+use crate::broker::presence::{Beat, Heard, Presence, Signal, Work};
 use crate::clock::{Timestamp, instant};
 use crate::error::BrokerError;
 use crate::job::BoxFuture;
 
 use super::consumer::RedisConsumer;
 use super::link::LinkError;
-use super::{keys, scripts, text};
+use super::{keys, metrics, reply, scripts, text};
 
 /// How long a process's record outlives its last heartbeat, in seconds: Sidekiq's readers go by it.
 const RECORD_TTL: u32 = 60;
 
 impl RedisConsumer {
-    async fn say_alive(&self, beat: &Beat) -> Result<Option<Signal>, LinkError> {
+    async fn say_alive(&self, beat: &Beat) -> Result<Heard, LinkError> {
         let record = self.describe(beat);
         let script_keys = [
             keys::OWNERS.to_owned(),
@@ -29,6 +30,7 @@ impl RedisConsumer {
             keys::process(self.me()),
             keys::work(self.me()),
             keys::signals(self.me()),
+            keys::PAUSED.to_owned(),
         ];
         let mut call = scripts::beat(&script_keys).arg(self.me()).arg(millis(beat.lease)).arg(RECORD_TTL);
         call = call.arg(record.len());
@@ -41,9 +43,12 @@ impl RedisConsumer {
         let sent = instant();
         let answer = call.send(&self.pulse, &[]).await?.pop().ok_or_else(|| self.pulse.surprised())?;
         self.round_trip.store(u64::try_from(sent.elapsed().as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
-        let signal = text(&self.pulse.checked(answer)?);
+        let answer = self.pulse.checked(answer)?;
         self.held.set_lease(Some(sent + beat.lease));
-        Ok(signal.and_then(|name| Signal::parse(&name)))
+        let [signal, paused] = reply::list(&answer) else { return Err(self.pulse.surprised()) };
+        let mut paused: Vec<String> = reply::list(paused).iter().filter_map(text).collect();
+        paused.sort_unstable();
+        Ok(Heard { signal: text(signal).and_then(|name| Signal::parse(&name)), paused })
     }
 
     /// The process's hash, with what the readers of Sidekiq 6, 7 and 8 each look for (wire: §9, §23).
@@ -139,8 +144,12 @@ fn millis(duration: Duration) -> u64 {
 }
 
 impl Presence for RedisConsumer {
-    fn beat<'a>(&'a self, beat: &'a Beat) -> BoxFuture<'a, Result<Option<Signal>, BrokerError>> {
+    fn beat<'a>(&'a self, beat: &'a Beat) -> BoxFuture<'a, Result<Heard, BrokerError>> {
         Box::pin(async move { Ok(self.say_alive(beat).await?) })
+    }
+
+    fn record<'a>(&'a self, runs: &'a [ClassRuns], at: Timestamp) -> BoxFuture<'a, Result<(), BrokerError>> {
+        Box::pin(async move { Ok(metrics::write(&self.pulse, runs, at).await?) })
     }
 
     fn leave(&self) -> BoxFuture<'_, Result<(), BrokerError>> {

@@ -38,6 +38,10 @@ scripts! {
     push = "lua/push.lua";
     census = "lua/census.lua";
     probe = "lua/probe.lua";
+    relocate = "lua/relocate.lua";
+    clear = "lua/clear.lua";
+    signal = "lua/signal.lua";
+    deploy = "lua/deploy.lua";
 }
 
 /// How a fetch copies jobs from a queue into a batch.

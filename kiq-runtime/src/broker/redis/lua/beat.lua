@@ -1,10 +1,10 @@
 #!lua flags=allow-oom
 -- Says that a process lives: renews its lease and its record, and takes one signal.
 --
--- KEYS  1 'kiq:owners'  2 lease  3 'processes'  4 record  5 what it is doing  6 signals
+-- KEYS  1 'kiq:owners'  2 lease  3 'processes'  4 record  5 what it is doing  6 signals  7 'paused'
 -- ARGV  1 identity  2 milliseconds of the lease  3 seconds of the record  4 how many fields the record has
 --       5.. field, value of the record, then processor, text of what it is doing
--- Returns the signal, or nothing.
+-- Returns the signal, or an empty text, and the names of the paused queues.
 --
 -- Atomic because a reader that finds a name without its record removes it, and because an owner must be findable before it
 -- owns anything. A script and no transaction because a full server refuses those: its workers would lose their leases, and
@@ -22,4 +22,6 @@ end
 if #ARGV > last then
   redis.call('EXPIRE', KEYS[5], ARGV[3])
 end
-return redis.call('RPOP', KEYS[6])
+local paused = redis.pcall('SMEMBERS', KEYS[7])
+-- The key is Sidekiq Pro's; if somebody made it anything else than a set, nothing is paused.
+return { redis.call('RPOP', KEYS[6]) or '', paused.err and {} or paused }

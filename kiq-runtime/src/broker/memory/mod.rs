@@ -1,6 +1,10 @@
 //! All jobs in one process's memory: for a first try, for tests, for programs that can lose their jobs with themselves.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+mod browse;
+mod manage;
+mod metrics;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::future::ready;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,8 +18,10 @@ use crate::job::options::{DEFAULT_QUEUE, queue_name_fault};
 use crate::job::recovered::as_suspect;
 use crate::job::{BoxFuture, Payload};
 
-use super::browse::{Browse, Entry, JobSet, QueueSize, Stats};
-use super::presence::{Beat, Identity, Presence, Signal};
+use self::metrics::Minutes;
+use super::browse::JobSet;
+use super::metrics::{ClassRuns, Deploy};
+use super::presence::{Beat, Heard, Identity, Presence, Signal};
 use super::{
     Arrival, Broker, Consumer, DEAD_SET_AGE, DEAD_SET_LIMIT, Guard, NewJob, Promotion, PushError, Pushed, Reclaimed,
     Settled, Settlement, Slot, UnitOfWork, Waiter,
@@ -61,7 +67,13 @@ struct Store {
     guards_to_sweep: usize,
     processed: u64,
     failed: u64,
+    /// The same of each UTC day.
+    days: BTreeMap<String, (u64, u64)>,
     batches: u64,
+    /// Queues that workers leave alone.
+    paused: BTreeSet<String>,
+    minutes: Minutes,
+    deploys: Vec<Deploy>,
 }
 
 /// A job in a queue, or taken from one.
@@ -75,6 +87,9 @@ struct Queued {
 #[derive(Default)]
 struct Owner {
     lease_until: Option<Timestamp>,
+    /// Its last heartbeat.
+    beat: Option<Beat>,
+    signals: VecDeque<Signal>,
     batches: HashMap<Arc<str>, Batch>,
 }
 
@@ -314,49 +329,6 @@ impl Broker for MemoryBroker {
     }
 }
 
-impl Browse for MemoryBroker {
-    fn stats(&self) -> BoxFuture<'_, Result<Stats, BrokerError>> {
-        let store = self.shared.store();
-        let now = self.shared.clock.now();
-        let batches = store.owners.values().flat_map(|owner| owner.batches.values());
-        let stats = Stats {
-            processed: store.processed,
-            failed: store.failed,
-            enqueued: store.queues.values().map(VecDeque::len).sum(),
-            in_flight: batches.map(|batch| batch.units.iter().flatten().count()).sum(),
-            scheduled: store.scheduled.entries.len(),
-            retries: store.retries.entries.len(),
-            dead: store.dead.entries.len(),
-            processes: store.owners.values().filter(|owner| owner.lives(now)).count(),
-        };
-        Box::pin(ready(Ok(stats)))
-    }
-
-    fn queues(&self) -> BoxFuture<'_, Result<Vec<QueueSize>, BrokerError>> {
-        let store = self.shared.store();
-        let sizes = store.queues.iter().map(|(name, jobs)| QueueSize { name: name.clone(), size: jobs.len() });
-        Box::pin(ready(Ok(sizes.collect())))
-    }
-
-    fn queue_page<'a>(
-        &'a self,
-        queue: &'a str,
-        skip: usize,
-        take: usize,
-    ) -> BoxFuture<'a, Result<Vec<Vec<u8>>, BrokerError>> {
-        let store = self.shared.store();
-        let jobs = store.queues.get(queue).into_iter().flat_map(|jobs| jobs.iter().rev());
-        Box::pin(ready(Ok(jobs.skip(skip).take(take).map(|job| job.payload.to_vec()).collect())))
-    }
-
-    fn set_page(&self, set: JobSet, skip: usize, take: usize) -> BoxFuture<'_, Result<Vec<Entry>, BrokerError>> {
-        let mut store = self.shared.store();
-        let entries = store.set_mut(set).entries.iter().skip(skip).take(take);
-        let page = entries.map(|((at, _), payload)| Entry { at: *at, payload: payload.to_vec() });
-        Box::pin(ready(Ok(page.collect())))
-    }
-}
-
 impl Owner {
     /// Makes a batch of jobs that left their queue.
     fn hand_out(&mut self, number: u64, queue: &str, jobs: impl Iterator<Item = Queued>) -> Vec<UnitOfWork> {
@@ -425,6 +397,8 @@ impl MemoryConsumer {
         };
         store.processed += processed;
         store.failed += failed;
+        let day = store.days.entry(now.utc_date()).or_default();
+        *day = (day.0 + processed, day.1 + failed);
         let trimmed = match end {
             Settlement::Done | Settlement::Discarded => 0,
             Settlement::Retry { payload, at } => {
@@ -568,12 +542,22 @@ impl Waiter for MemoryWaiter {
 }
 
 impl Presence for MemoryConsumer {
-    fn beat<'a>(&'a self, beat: &'a Beat) -> BoxFuture<'a, Result<Option<Signal>, BrokerError>> {
+    fn beat<'a>(&'a self, beat: &'a Beat) -> BoxFuture<'a, Result<Heard, BrokerError>> {
         Box::pin(async move {
             let until = self.shared.clock.now() + beat.lease;
-            self.shared.store().owners.entry(self.identity.clone()).or_default().lease_until = Some(until);
-            // Signals come from other processes, and none can see this store.
-            Ok(None)
+            let mut store = self.shared.store();
+            let paused = store.paused.iter().cloned().collect();
+            let owner = store.owners.entry(self.identity.clone()).or_default();
+            owner.lease_until = Some(until);
+            owner.beat = Some(beat.clone());
+            Ok(Heard { signal: owner.signals.pop_front(), paused })
+        })
+    }
+
+    fn record<'a>(&'a self, runs: &'a [ClassRuns], at: Timestamp) -> BoxFuture<'a, Result<(), BrokerError>> {
+        Box::pin(async move {
+            self.shared.store().minutes.add(runs, at);
+            Ok(())
         })
     }
 

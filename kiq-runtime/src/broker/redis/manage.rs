@@ -1,0 +1,102 @@
+//! The operator's hand: one script an act.
+
+use crate::broker::browse::Place;
+use crate::broker::manage::{Destination, MOST_MOVES, Manage, Move};
+use crate::broker::presence::Signal;
+use crate::broker::{DEAD_SET_AGE, DEAD_SET_LIMIT};
+use crate::clock::Timestamp;
+use crate::error::BrokerError;
+use crate::job::BoxFuture;
+
+use super::link::LinkError;
+use super::scripts::Call;
+use super::{RedisBroker, keys, reply, scripts};
+
+/// How long a signal waits for its process, in seconds: as in Sidekiq.
+const SIGNAL_TTL: u32 = 60;
+
+/// What the key of a place holds, and the key.
+fn place_key(place: &Place) -> (&'static str, String) {
+    match place {
+        Place::Queue(name) => ("list", keys::queue(name)),
+        Place::Set(set) => ("zset", keys::set(*set).to_owned()),
+    }
+}
+
+impl RedisBroker {
+    async fn call(&self, call: Call) -> Result<redis::Value, LinkError> {
+        let answer = call.send(&self.link, &[]).await?.pop().ok_or_else(|| self.link.surprised())?;
+        self.link.checked(answer)
+    }
+
+    async fn move_jobs(&self, place: &Place, moves: &[Move]) -> Result<Vec<bool>, LinkError> {
+        let (kind, key) = place_key(place);
+        let mut script_keys = vec![key, keys::QUEUES.to_owned(), keys::DEAD.to_owned()];
+        let moves: Vec<_> = moves.iter().take(MOST_MOVES).collect();
+        let words: Vec<(&str, String, &str)> = moves
+            .iter()
+            .map(|one| match &one.to {
+                Destination::Nothing => ("nothing", String::new(), ""),
+                Destination::Dead { at } => ("dead", at.to_score(), ""),
+                Destination::Later { at } => ("later", at.to_score(), ""),
+                Destination::Queue { name, payload } => {
+                    let key = keys::queue(name);
+                    // The first is the place itself, which is another role even if it is the same key.
+                    let known = script_keys.iter().skip(3).position(|known| *known == key);
+                    let number = known.unwrap_or_else(|| {
+                        script_keys.push(key);
+                        script_keys.len() - 4
+                    });
+                    ("queue", (number + 4).to_string(), payload.as_str())
+                }
+            })
+            .collect();
+        if moves.is_empty() {
+            return Ok(Vec::new());
+        }
+        let too_old = self.clock.now() - DEAD_SET_AGE;
+        let mut call = scripts::relocate(&script_keys).arg(kind).arg(too_old.to_score()).arg(DEAD_SET_LIMIT);
+        for (one, (word, to, new)) in moves.iter().zip(&words) {
+            call = call.arg(&one.payload).arg(*word).arg(to).arg(*new);
+        }
+        let answer = self.call(call).await?;
+        let mut done: Vec<bool> = reply::list(&answer).iter().map(|moved| reply::count(moved) > 0).collect();
+        // Those behind one that was refused stay where they are.
+        done.resize(moves.len(), false);
+        Ok(done)
+    }
+}
+
+impl Manage for RedisBroker {
+    fn relocate<'a>(&'a self, place: &'a Place, moves: &'a [Move]) -> BoxFuture<'a, Result<Vec<bool>, BrokerError>> {
+        Box::pin(async move { Ok(self.move_jobs(place, moves).await?) })
+    }
+
+    fn clear<'a>(&'a self, place: &'a Place) -> BoxFuture<'a, Result<usize, BrokerError>> {
+        Box::pin(async move {
+            let (kind, key) = place_key(place);
+            let name = if let Place::Queue(name) = place { name.as_str() } else { "" };
+            let call = scripts::clear(&[key, keys::QUEUES.to_owned()]).arg(kind).arg(name);
+            Ok(reply::count(&self.call(call).await?))
+        })
+    }
+
+    fn set_paused<'a>(&'a self, queue: &'a str, paused: bool) -> BoxFuture<'a, Result<bool, BrokerError>> {
+        Box::pin(async move {
+            let mut change = redis::cmd(if paused { "SADD" } else { "SREM" });
+            change.arg(keys::PAUSED).arg(queue);
+            Ok(reply::count(&self.link.ask(change).await?) > 0)
+        })
+    }
+
+    fn signal<'a>(&'a self, identity: &'a str, signal: Signal) -> BoxFuture<'a, Result<bool, BrokerError>> {
+        Box::pin(async move {
+            let call = scripts::signal(&[keys::process(identity), keys::signals(identity)]);
+            Ok(reply::count(&self.call(call.arg(signal.as_str()).arg(SIGNAL_TTL)).await?) > 0)
+        })
+    }
+
+    fn mark_deploy<'a>(&'a self, label: &'a str, at: Timestamp) -> BoxFuture<'a, Result<bool, BrokerError>> {
+        Box::pin(async move { Ok(self.note_deploy(label, at).await?) })
+    }
+}

@@ -1,0 +1,119 @@
+//! What the inspector's methods say they cost, held against the commands that Redis counts: with ten jobs in each place, and
+//! with a hundred thousand.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kiq::inspect::{Act, Acted, Filter, Place, Signal, Span};
+use kiq::{Client, Inspector, JobSet};
+
+use crate::setup::{START, Setup};
+
+const FILL: &str = "
+for i = 1, tonumber(ARGV[1]) do
+  local function job(place)
+    return '{\"class\":\"A\",\"args\":[' .. i .. '],\"jid\":\"' .. place .. i .. '\",\"queue\":\"q\",\"created_at\":1795452000.5}'
+  end
+  redis.call('LPUSH', 'queue:q', job('q'))
+  redis.call('ZADD', 'schedule', 1795460000 + i, job('s'))
+  redis.call('ZADD', 'retry', 1795460000 + i, job('r'))
+  redis.call('ZADD', 'dead', 1795400000 + i, job('d'))
+end
+redis.call('SADD', 'queues', 'q')";
+
+/// A Redis with so many jobs in each place.
+fn filled(jobs: usize) -> Setup {
+    let mut s = Setup::redis();
+    let mut connection = s.server().connection();
+    redis::cmd("EVAL").arg(FILL).arg(0).arg(jobs).exec(&mut connection).unwrap();
+    s
+}
+
+/// How often each command is carried out, inside of scripts too. Loading a script is once, and left out.
+async fn commands(s: &Setup, what: impl Future<Output = ()>) -> BTreeMap<String, usize> {
+    let mut connection = s.server.as_ref().unwrap().connection();
+    redis::cmd("CONFIG").arg("RESETSTAT").exec(&mut connection).unwrap();
+    what.await;
+    let info: String = redis::cmd("INFO").arg("commandstats").query(&mut connection).unwrap();
+    let count = |line: &str| {
+        let (name, rest) = line.strip_prefix("cmdstat_")?.split_once(":calls=")?;
+        Some((name.to_owned(), rest.split(',').next()?.parse().ok()?))
+    };
+    let ours = |name: &str| !name.starts_with("config|") && !name.starts_with("script|") && name != "client|setinfo";
+    info.lines().filter_map(count).filter(|(name, _)| ours(name) && name != "hello").collect()
+}
+
+/// What is done, and the commands it is said to need.
+macro_rules! costs {
+    ($s:ident, $inspector:ident: $($what:literal => $does:expr, [$(($command:literal, $count:expr)),* $(,)?];)*) => {
+        $(
+            // Once before, so that the scripts are known.
+            let _ = $does.await;
+            let sent = commands(&$s, async { let _ = $does.await; }).await;
+            let said: BTreeMap<String, usize> = [$(($command.to_owned(), $count)),*].into();
+            assert_eq!(sent, said, "{}", $what);
+        )*
+    };
+}
+
+async fn with(jobs: usize) {
+    let s = filled(jobs);
+    let _process = s.process().await;
+    let client = Client::new(Arc::clone(&s.broker)).with_clock(s.clock.clone());
+    let inspector = Inspector::new(&client);
+    let page =
+        Span { from: Some(START - Duration::from_secs(86_400 * 30)), to: None, newest_first: true, skip: 0, take: 25 };
+    let none = Filter::parse("tag:none").unwrap();
+    let scans = |step: usize| jobs.div_ceil(step);
+
+    costs! { s, inspector:
+        "history" => inspector.history(30), [("mget", 1)];
+        "queues" => inspector.queues(), [("smembers", 2), ("llen", 1), ("lindex", 1)];
+        "queue" => inspector.queue("q", 3, 5), [("lrange", 1)];
+        "set" => inspector.set(JobSet::Dead, 3, 5), [("zrange", 1)];
+        "set_span" => inspector.set_span(JobSet::Dead, page), [("zrange", 1)];
+        "pause" => inspector.pause("q"), [("sadd", 1)];
+        "resume" => inspector.resume("q"), [("srem", 1)];
+        "processes" => inspector.processes(), [("smembers", 1), ("hmget", 1)];
+        "running" => inspector.running(100), [("smembers", 1), ("hscan", 1)];
+        "signal" => inspector.signal("nobody", Signal::Quiet), [("evalsha", 1), ("exists", 1)];
+        "runs, a quarter of an hour" => inspector.runs(Duration::from_secs(900)), [("hgetall", 16)];
+        "runs, 72 h" => inspector.runs(Duration::from_secs(72 * 3600)), [("hgetall", 433)];
+        "histogram" => inspector.histogram("A", Duration::from_secs(600)), [("bitfield_ro", 11)];
+        "deploys" => inspector.deploys(Duration::from_secs(86_400)), [("hgetall", 2)];
+        "store_info" => inspector.store_info(), [("info", 1)];
+        "clear" => inspector.clear(&Place::Queue("none".to_owned())), [("evalsha", 1), ("llen", 1), ("srem", 1), ("unlink", 1)];
+    }
+
+    // What acts on one job.
+    let retry = &inspector.set(JobSet::Retry, 0, 2).await.unwrap();
+    inspector.act(&retry[0], Act::Retry).await.unwrap();
+    let one =
+        commands(&s, async { assert_eq!(inspector.act(&retry[1], Act::Retry).await.unwrap(), Acted::Done) }).await;
+    let said = [("evalsha", 1), ("zscore", 1), ("lpush", 1), ("zrem", 1), ("sadd", 1)];
+    assert_eq!(one, said.map(|(name, count)| (name.to_owned(), count)).into(), "act");
+
+    // What reads through a place grows with it, by the step that is documented and no more.
+    let count = inspector.select(Place::Queue("q".to_owned()), none.clone());
+    let queue_size = jobs + 2;
+    let sent = commands(&s, async { drop(count.count(usize::MAX).await.unwrap()) }).await;
+    assert_eq!(sent, BTreeMap::from([("lrange".to_owned(), (queue_size / 500) + 1)]), "count in a queue");
+    let count = inspector.select(Place::Set(JobSet::Dead), none);
+    let sent = commands(&s, async { drop(count.count(usize::MAX).await.unwrap()) }).await;
+    let zscans = sent["zscan"];
+    // The server answers somewhat more or less than it is asked for.
+    assert!(sent.len() == 1 && (1..=2 * scans(500)).contains(&zscans), "{jobs}: {sent:?}");
+    let sent = commands(&s, async { drop(count.count(2000).await.unwrap()) }).await;
+    assert!(sent["zscan"] <= 4, "a count keeps to its budget: {sent:?}");
+}
+
+#[tokio::test]
+async fn with_ten_jobs_it_costs_what_is_said() {
+    with(10).await;
+}
+
+#[tokio::test]
+async fn with_a_hundred_thousand_jobs_it_costs_what_is_said() {
+    with(100_000).await;
+}
