@@ -36,6 +36,10 @@
 //! | define a job | [`job`](macro@job), [`Data`], [`JobContext`]; by hand: [`Job`], [`Perform`] |
 //! | define many alike | [`defaults!`](macro@defaults), [`queues!`](macro@queues) |
 //! | decide about retries | [`RetryIn`], [`RetryContext`], [`Backoff`], [`DeadJob`] |
+//! | plan for failures | [the guide](guide::failures), [`JobError`](macro@JobError), [`rules`], [`App`], [`Report`] |
+//! | be safe to run twice | [the guide](guide::idempotency), [`JobContext::idempotency_key`] |
+//! | wrap runs and enqueues | [`RunMiddleware`], [`EnqueueMiddleware`] |
+//! | carry a request's values | [`Current`], [`TRACE`] |
 //! | enqueue | [`Client`], [`Enqueue`], [`enqueue_all`], [`EnqueueError`]; so that a repetition is no second copy: [`Enqueue::idempotent`]; only with replicas: [`Enqueue::durable`]; while Redis is away: `Spool` (feature `spool`) |
 //! | run | [`Worker`], [`WorkerBuilder`], [`Capsule`], [`Controls`] |
 //! | know what happens | [`Event`], [`Inspector`], and `tracing`: one span a job |
@@ -46,6 +50,19 @@
 //! kiq logs through `tracing`. Each run is a span `job` with `class`, `jid`, `queue`, `attempt` and, at its end, `elapsed` in
 //! seconds. Failures are at WARN, deaths at ERROR, expected (transient) failures at INFO, start and end of each run at DEBUG.
 //! A program without a `tracing` set-up of its own calls `kiq::logs::init()` (feature `logs`).
+//!
+//! # When Redis is in trouble
+//! An enqueue is `Ok` (the job is stored once), rejected (this attempt stored nothing), or unknown (the answer was lost: once or
+//! not at all), and ends within 9 seconds.
+//!
+//! | trouble | an enqueue | what helps |
+//! |---|---|---|
+//! | full, read-only, cannot save, a right is missing | rejected, with the reason and the remedy | workers drain a full Redis |
+//! | the answer is lost | unknown; kiq does not send it again | [`Enqueue::idempotent`]: repeating it stores no second copy |
+//! | away | rejected | `Spool` (feature `spool`): kept on disk, sent in order when it is back |
+//! | lost with its memory | what was `Ok` since the last save is lost | `appendonly yes`: the last second; `appendfsync always`: nothing |
+//! | lost, and a replica takes its place | what the replica did not have is lost | [`Enqueue::durable`]: `Ok` only with replicas; `min-replicas-to-write 1` |
+//! | moved by Sentinels | goes on at the new primary | `redis+sentinel://…` ([`Client::connect`]) |
 //!
 //! # What it does not do
 //! A job may run twice: after a crash, or when its worker was cut off for longer than its lease. Write jobs for that. Results
@@ -348,6 +365,8 @@ pub use kiq_macros::JobError;
 /// The module is `pub(crate)`; begin with `pub,` to share it with other crates. With kiq under another name: `crate = path,`
 /// next.
 pub use kiq_macros::queues;
+pub mod guide;
+
 pub use kiq_runtime::app::{App, NoSuchMiddleware};
 #[cfg(feature = "redis")]
 pub use kiq_runtime::broker::RedisBroker;
@@ -366,9 +385,10 @@ pub use kiq_runtime::error::BrokerError;
 pub use kiq_runtime::events::{Event, EventStream, FailureReport, Next};
 pub use kiq_runtime::inspect::{self, Found, Inspector};
 pub use kiq_runtime::job::{
-    ArgKey, ArgsError, ArgsReader, ArgsWriter, BoxFuture, Data, DeadJob, Disposition, Failure, FromJobContext, Jid,
-    Job, JobContext, JobDef, JobError, JobOptions, JobResult, MissingState, PastError, Payload, PayloadError, Perform,
-    Plan, Registry, RegistryError, Rejection, Retry, RetryContext, RetryIn, State, TimedOut, rules,
+    ArgKey, ArgsError, ArgsReader, ArgsWriter, BoxFuture, ContextError, Current, Data, DeadJob, Disposition, Failure,
+    FromJobContext, InvalidTraceParent, Jid, Job, JobContext, JobDef, JobError, JobOptions, JobResult, MissingState,
+    PastError, Payload, PayloadError, Perform, Plan, Registry, RegistryError, Rejection, Retry, RetryContext, RetryIn,
+    State, TRACE, TimedOut, TraceParent, rules,
 };
 #[cfg(feature = "logs")]
 pub use kiq_runtime::logs;
@@ -381,13 +401,6 @@ pub use kiq_runtime::reports::{Death, Report};
 pub use kiq_runtime::retry::{Backoff, Schedule, ScheduleRow};
 pub use kiq_runtime::worker::{BuildError, Capsule, Controls, QueueSpec, Worker, WorkerBuilder, WorkerError};
 pub use kiq_runtime::{Clock, Timestamp};
-
-/// The guides.
-pub mod guide {
-    // Its code is compiled and run in `tests/sample`, a project that has what it asks for (axum, say).
-    #[cfg_attr(not(doctest), doc = include_str!("guide/testing.md"))]
-    pub mod testing {}
-}
 
 /// The README's code must compile.
 #[cfg(doctest)]

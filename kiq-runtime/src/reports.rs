@@ -7,16 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::events::Next;
-use crate::job::failure::text_of;
 use crate::job::{
     ArgsError, BoxFuture, Disposition, Failure, Jid, Job, JobContext, JobOutput, JobResult, PastError, chain,
 };
 
 /// How long a handler may take for one report, unless the application says otherwise.
 pub const DEFAULT_HANDLER_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Links of a chain of causes that are told.
-const MAX_CAUSES: usize = 20;
 
 /// A run that failed, and what became of its job. Cheap to clone.
 ///
@@ -136,8 +132,7 @@ impl Report {
     /// The messages of what the error comes from, outermost first: at most 20, each at most 10,000 characters. A chain that
     /// comes back to itself ends there.
     pub fn causes(&self) -> Vec<String> {
-        let sources = std::iter::successors(self.error().source(), |&error| error.source());
-        sources.take(MAX_CAUSES).map(|cause| text_of(&cause)).collect()
+        self.0.failure.causes()
     }
 
     /// The errors of earlier attempts.

@@ -244,6 +244,7 @@ pub fn judge(
     job.remember_error();
     job.set("error_message", &failure.message());
     job.set("error_class", failure.class());
+    job.set_error_causes(&failure.causes());
     // The field is 0 after the first failure, and Sidekiq's pages may have set it to -1.
     let count = job.failures();
     match job.retry_count() {

@@ -10,6 +10,11 @@ use kiq_testing::RedisServer;
 use crate::setup::{Note, START, Setup};
 
 #[kiq::job(queue = "q")]
+async fn weigh(weights: BTreeMap<String, Option<f64>>) {
+    let _ = weights;
+}
+
+#[kiq::job(queue = "q")]
 async fn pair(points: BTreeMap<(u8, u8), u8>) {
     let _ = points;
 }
@@ -135,6 +140,13 @@ async fn e1_a_queue_that_cannot_be_is_an_error() {
 #[tokio::test]
 async fn e2_arguments_that_cannot_be_written_are_named() {
     let client = Client::in_memory();
+    for number in [f64::NAN, f64::INFINITY] {
+        let weights = BTreeMap::from([("a".to_owned(), None), ("b".to_owned(), Some(number))]);
+        let error = Weigh::enqueue(weights).on(&client).await.unwrap_err();
+        assert!(matches!(error, EnqueueError::Args(_)), "{error:?}");
+        assert!(error.to_string().contains("`weights`") && error.to_string().contains(r#"(at ["b"])"#), "{error}");
+    }
+    Weigh::enqueue(BTreeMap::from([("a".to_owned(), None)])).on(&client).await.unwrap();
     let error = Pair::enqueue(BTreeMap::from([((1, 2), 3)])).on(&client).await.unwrap_err();
     assert!(matches!(error, EnqueueError::Args(_)) && error.to_string().contains("points"), "{error:?}");
 }

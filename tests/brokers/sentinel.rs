@@ -27,9 +27,19 @@ fn primary_port(sentinel: &RedisServer) -> u16 {
     port
 }
 
-/// The primary is killed; all connections of client and worker go to the one that takes its place, within ten seconds.
 #[tokio::test]
-async fn jobs_go_on_at_the_new_primary_after_a_failover() {
+async fn jobs_go_on_at_the_new_primary_when_the_old_one_is_killed() {
+    fail_over(|first| first.kill(), |first| first.restart()).await;
+}
+
+/// No connection breaks: each must give up waiting by itself.
+#[tokio::test]
+async fn jobs_go_on_at_the_new_primary_when_the_old_one_hangs() {
+    fail_over(|first| first.stop(), |first| first.resume()).await;
+}
+
+/// The primary is lost; all connections of client and worker go to the one that takes its place, within ten seconds.
+async fn fail_over(lose: impl Fn(&mut RedisServer), bring_back: impl Fn(&mut RedisServer)) {
     let mut first = RedisServer::with_arguments(&[
         "--requirepass",
         "secret",
@@ -86,7 +96,7 @@ async fn jobs_go_on_at_the_new_primary_after_a_failover() {
     let receipt = enqueue("before").await;
     done(&receipt.jid).await;
 
-    first.kill();
+    lose(&mut first);
     while primary_port(&sentinel) != second.port() {
         tokio::task::yield_now().await;
     }
@@ -99,7 +109,7 @@ async fn jobs_go_on_at_the_new_primary_after_a_failover() {
     assert!(healed < Duration::from_secs(10), "{healed:?}");
     println!("healed {healed:?} after the Sentinel's word");
     // The old one comes back as a replica, and nobody minds.
-    first.restart();
+    bring_back(&mut first);
     let receipt = enqueue("later").await;
     done(&receipt.jid).await;
     stop.send(()).unwrap();

@@ -79,7 +79,7 @@ on_every_broker! {
         assert!(told.deaths.recv().await.is_none());
     }
 
-    /// A20, A21, A26, A28, A29, A31: chapter 2. The service stays down for twenty days, and exactly one human is told, once.
+    /// A20, A21, A26, A27, A28, A29, A31: chapter 2. The service stays down for twenty days, and exactly one human is told, once.
     async fn twenty_days_of_silence_and_then_exactly_one_death(s: Setup) {
         let (app, mut told) = listening(App::new().data(Service::down()).backoff(Backoff::Sidekiq));
         let receipt = CompleteOrder::enqueue(1234).on(&s.client).await.unwrap();
@@ -108,7 +108,9 @@ on_every_broker! {
         assert!((20.0..22.0).contains(&days), "{days}");
         let dead = s.set(JobSet::Dead).await;
         assert_eq!(dead.len(), 1);
-        assert_eq!(dead[0].payload.as_ref().unwrap().past_errors()[0].times, 25);
+        let job = dead[0].payload.as_ref().unwrap();
+        assert_eq!(job.past_errors()[0].times, 25);
+        assert_eq!(job.error_causes(), ["payments did not answer"]);
     }
 
     /// A23, A28: which failures are news, and why a job died.

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use kiq::{Data, JobContext};
+use kiq::{Client, Current, Data, JobContext, TRACE};
 
 /// What is left behind, in order.
 #[derive(Clone, Debug, Default)]
@@ -176,4 +176,64 @@ impl std::error::Error for Hostile {
 #[kiq::job]
 pub async fn be_hostile() -> Result<(), Hostile> {
     Err(Hostile)
+}
+
+/// What a request says of itself.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Request {
+    pub tenant: u64,
+    pub id: String,
+}
+
+pub static REQUEST: Current<Request> = Current::new("request");
+
+/// The same name, read as something else.
+pub static REQUEST_AS_NUMBER: Current<u64> = Current::new("request");
+
+fn seen(cx: &JobContext) -> String {
+    let request =
+        REQUEST.get().map_or_else(|| "nobody".to_owned(), |request| format!("{} {}", request.tenant, request.id));
+    let trace = TRACE.get().map_or_else(String::new, |trace| format!(" in {}", trace.trace_id()));
+    format!("{} for {request}{trace}, number {:?}", cx.class(), REQUEST_AS_NUMBER.get())
+}
+
+#[kiq::job]
+pub async fn see(notes: Data<Notes>, cx: &JobContext) {
+    tokio::task::yield_now().await;
+    notes.add(seen(cx));
+}
+
+#[kiq::job]
+pub fn see_blocking(notes: Data<Notes>, cx: &JobContext) {
+    notes.add(seen(cx));
+}
+
+/// Enqueues others, and fails once.
+#[kiq::job]
+pub async fn see_and_pass_on(notes: Data<Notes>, client: Data<Client>, cx: &JobContext) -> anyhow::Result<()> {
+    notes.add(seen(cx));
+    anyhow::ensure!(cx.attempt() > 1, "once");
+    See::enqueue().on(&client).await?;
+    SeeBlocking::enqueue().on(&client).await?;
+    Ok(())
+}
+
+/// Fails with one retry, and leaves nothing among the dead.
+#[kiq::job(retry = 1, dead = false)]
+pub async fn leave_nothing() -> Result<(), &'static str> {
+    Err("no")
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the disk is full")]
+pub struct DiskFull;
+
+/// A chain of errors, as text that JSON has to escape.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write \"a\\b\" für Ünal")]
+pub struct CannotWrite(#[source] pub DiskFull);
+
+#[kiq::job]
+pub async fn write_file() -> Result<(), CannotWrite> {
+    Err(CannotWrite(DiskFull))
 }

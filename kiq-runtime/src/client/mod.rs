@@ -17,6 +17,7 @@ use crate::broker::spool::{Spool, SpoolError, SpoolWatch};
 use crate::broker::{Broker, Guard, MemoryBroker, NewJob, PushError, Pushed, Replicas};
 use crate::clock::{Clock, Timestamp};
 use crate::error::BrokerError;
+use crate::job::current::Context;
 use crate::job::options::queue_name_fault;
 use crate::job::{Jid, Job, Payload, Retry};
 
@@ -344,6 +345,7 @@ impl Client {
             at => at.filter(|at| *at > now),
         };
         payload.remove("at");
+        Context::here().write(&mut payload)?;
         match at {
             Some(_) => payload.remove("enqueued_at"),
             None => payload.set_time("enqueued_at", now),

@@ -5,7 +5,7 @@ use std::fmt;
 use crate::broker::PushError;
 use crate::clock::Timestamp;
 use crate::error::BrokerError;
-use crate::job::{ArgsError, Jid, PayloadError};
+use crate::job::{ArgsError, ContextError, Jid, PayloadError};
 
 /// A job is stored: its id, where, and since when.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,6 +93,9 @@ pub enum EnqueueError {
         /// The limit in bytes.
         limit: usize,
     },
+    /// The values of the request cannot travel with the job. Nothing is stored.
+    #[error("this job cannot carry the request's values: {0}")]
+    Context(#[from] ContextError),
     /// The payload is JSON that another reader could not read (nested deeper than 100 levels, say). Nothing is stored.
     #[error("a worker could not read this job: {source}")]
     Unreadable {

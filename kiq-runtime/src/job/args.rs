@@ -9,6 +9,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
+use super::finite;
+
 /// What can be a job's argument: anything that serde writes to JSON and reads back.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a job argument",
@@ -36,11 +38,7 @@ impl<T> ArgKey<T> {
     where
         T: JobArg,
     {
-        ArgKey {
-            name,
-            write: |json, value| serde_json::to_writer(json, value),
-            read: |json| serde_json::from_str(json),
-        }
+        ArgKey { name, write: |json, value| finite::write(json, value), read: |json| serde_json::from_str(json) }
     }
 }
 

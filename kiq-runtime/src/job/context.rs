@@ -102,6 +102,45 @@ impl JobContext {
         *self.0.stopping.borrow()
     }
 
+    /// A key for an action of the outside world that must take effect once, to be sent along with it (Stripe's
+    /// `Idempotency-Key` and its like): `CompleteOrder-order-1234`.
+    ///
+    /// It is the same in every attempt, and in every other job of this name that is about the same thing, so that one that was
+    /// enqueued twice by mistake acts once. `about` and `id` together must tell the action apart: put the amount or a counter into
+    /// `id` if the same thing is to happen more than once. Without a thing to name, the job's own id is one that is stable
+    /// over retries: `cx.idempotency_key("job", cx.jid())`.
+    ///
+    /// What is not a letter, a digit or one of `_ . : -` is written as `~` and two hex digits for each byte, so that no two ids
+    /// make one key.
+    ///
+    /// # Examples
+    /// ```
+    /// use kiq::JobContext;
+    ///
+    /// let cx = JobContext::detached();
+    /// assert_eq!(cx.idempotency_key("order", 1234), "Detached-order-1234");
+    /// assert_eq!(cx.idempotency_key("mail", "ann@example.com"), "Detached-mail-ann~40example.com");
+    /// ```
+    pub fn idempotency_key(&self, about: &str, id: impl fmt::Display) -> String {
+        let mut key = String::new();
+        let id = id.to_string();
+        for (at, part) in [self.class(), about, &id].into_iter().enumerate() {
+            // A `-` within the first two would shift where the next begins.
+            let may_hold_dash = at == 2;
+            if at > 0 {
+                key.push('-');
+            }
+            for byte in part.bytes() {
+                match byte {
+                    b'-' if !may_hold_dash => key.push_str("~2d"),
+                    b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'_' | b'.' | b':' | b'-' => key.push(char::from(byte)),
+                    other => key.push_str(&format!("~{other:02x}")),
+                }
+            }
+        }
+        key
+    }
+
     /// Waits until the worker is stopping.
     ///
     /// # Cancel safety
@@ -140,5 +179,25 @@ impl fmt::Debug for JobContext {
             .field("queue", &self.queue())
             .field("attempt", &self.attempt())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn different_things_have_different_keys() {
+        let cx = JobContext::detached();
+        let keys = [
+            cx.idempotency_key("order", "1-2"),
+            cx.idempotency_key("order-1", "2"),
+            cx.idempotency_key("order", "1~2d2"),
+            cx.idempotency_key("order", "ä"),
+            cx.idempotency_key("order", "~c3~a4"),
+            cx.idempotency_key("", "order-1-2"),
+        ];
+        let distinct: std::collections::HashSet<&String> = keys.iter().collect();
+        assert_eq!(distinct.len(), keys.len(), "{keys:?}");
     }
 }

@@ -7,6 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use super::args::ArgsError;
+use super::chain;
 use super::plan::Plan;
 use super::retry_in::RetryIn;
 use super::state::Rejection;
@@ -16,6 +17,9 @@ pub const MAX_ERROR_MESSAGE: usize = 10_000;
 
 /// The longest error class kept with a job, in characters.
 pub const MAX_ERROR_CLASS: usize = 512;
+
+/// Links of a chain of causes that are told.
+const MAX_CAUSES: usize = 20;
 
 /// How one run of a job ended.
 pub type JobResult = Result<(), Failure>;
@@ -147,6 +151,21 @@ impl Failure {
     /// The error itself; its `source()` chain is intact.
     pub fn error(&self) -> &(dyn Error + Send + Sync + 'static) {
         &*self.error
+    }
+
+    /// The messages of what the error comes from, outermost first: at most 20, each as [`message`](Failure::message). A chain
+    /// that comes back to itself ends there.
+    pub fn causes(&self) -> Vec<String> {
+        let sources = std::iter::successors(self.error().source(), |&error| error.source());
+        // A `source` of the user's may panic, too.
+        catch_unwind(AssertUnwindSafe(|| sources.take(MAX_CAUSES).map(|cause| text_of(&cause)).collect()))
+            .unwrap_or_default()
+    }
+
+    /// The outermost `E` in the chain of the error. An `anyhow::Error` or `eyre::Report` no longer tells its own type here,
+    /// only those of its sources.
+    pub fn find<E: Error + 'static>(&self) -> Option<&E> {
+        chain::find(self.error()).next()
     }
 
     /// What shall become of the job.

@@ -12,6 +12,9 @@ use super::payload::Payload;
 /// The field of the list.
 const FIELD: &str = "kiq_errors";
 
+/// The field of the last error's causes.
+const CAUSES: &str = "kiq_causes";
+
 /// Entries kept. The first always stays; the oldest after it go.
 pub const MAX_PAST_ERRORS: usize = 20;
 
@@ -44,6 +47,21 @@ impl Payload {
     /// a row. The last error is in `error_class` and `error_message`.
     pub fn past_errors(&self) -> Vec<PastError> {
         self.get(FIELD).unwrap_or_default()
+    }
+
+    /// The causes of the last error, outermost first: at most 20, each its first 500 characters.
+    pub fn error_causes(&self) -> Vec<String> {
+        self.get(CAUSES).unwrap_or_default()
+    }
+
+    /// Writes down what the last error comes from, in place of what another came from.
+    pub(crate) fn set_error_causes(&mut self, causes: &[String]) {
+        if causes.is_empty() {
+            self.remove(CAUSES);
+            return;
+        }
+        let causes: Vec<String> = causes.iter().map(|cause| cause.chars().take(MAX_PAST_MESSAGE).collect()).collect();
+        self.set(CAUSES, &causes);
     }
 
     /// Puts the error that is there on the list, before another takes its place.

@@ -5,11 +5,14 @@
 
 pub mod active_job;
 pub mod args;
+pub mod cattr;
 pub mod chain;
 pub mod context;
+pub mod current;
 pub mod dead;
 pub mod failure;
 mod fields;
+mod finite;
 pub mod history;
 pub mod jid;
 pub mod json;
@@ -27,6 +30,7 @@ use std::pin::Pin;
 
 pub use args::{ArgKey, ArgsError, ArgsReader, ArgsWriter, JobArg};
 pub use context::JobContext;
+pub use current::{ContextError, Current, InvalidTraceParent, TRACE, TraceParent};
 pub use dead::DeadJob;
 pub use failure::{Disposition, Failure, JobOutput, JobResult, TimedOut};
 pub use history::PastError;

@@ -35,6 +35,7 @@ pub use crate::job::{
 
 pub use self::scope::{AnyQueue, Defaults, Here, NoDefaults, Nothing, Queues, Scope};
 
+use crate::job::current::Context;
 use crate::job::failure::OutputError;
 use crate::job::options::{MAX_RETRIES, queue_name_fault, retry_for_fault};
 use crate::job::{Failure, FromJobContext, JobOutput, RetryContext, chain, plan, retry_in};
@@ -254,13 +255,14 @@ pub fn assert_send<F: Future + Send>(future: F) -> F {
     future
 }
 
-/// Runs a blocking function on the threads that are there for it, inside the caller's tracing span.
+/// Runs a blocking function on the threads that are there for it, inside the caller's tracing span and with the values that
+/// travel with the job.
 ///
 /// Its panic goes on in the caller, where the worker catches it.
 pub async fn blocking<R: Send + 'static>(function: impl FnOnce() -> R + Send + 'static) -> R {
-    let span = tracing::Span::current();
+    let (span, context) = (tracing::Span::current(), Context::here());
     let _runs = crate::awaits::blocking();
-    match tokio::task::spawn_blocking(move || span.in_scope(function)).await {
+    match tokio::task::spawn_blocking(move || context.sync_scope(|| span.in_scope(function))).await {
         Ok(out) => out,
         Err(ended) => match ended.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),

@@ -11,8 +11,9 @@ use tracing::Instrument as _;
 use crate::broker::UnitOfWork;
 use crate::clock::instant;
 use crate::events::Event;
-use crate::job::active_job;
-use crate::job::{BoxFuture, Failure, JobContext, JobResult, Payload, PayloadError, TimedOut};
+use crate::job::{
+    BoxFuture, Failure, JobContext, JobResult, Payload, PayloadError, RetryIn, TRACE, TimedOut, active_job, current,
+};
 
 use super::Shared;
 use super::suspect::{self, Alone, Verdict};
@@ -58,16 +59,21 @@ pub(super) async fn perform(shared: &Shared, unit: &UnitOfWork) -> Ended {
         queue = job.queue(),
         attempt = job.attempt(),
         elapsed = tracing::field::Empty,
+        trace_id = tracing::field::Empty,
     );
+    if let Some(trace) = TRACE.of(job.payload()) {
+        span.record("trace_id", trace.trace_id());
+    }
     shared.events.tell(|| Event::Started { job: job.clone() });
     let started = instant();
     let result = match def {
+        _ if job.payload().is_encrypted() => Err(encrypted()),
         Some(def) => {
             let run = async {
                 tracing::debug!("start");
                 within(timeout, guarded(|| shared.around.run(job.clone(), def.run))).await
             };
-            run.instrument(span.clone()).await
+            current::with_carried(job.payload(), run.instrument(span.clone())).await
         }
         None => Err(Failure::new("kiq::UnknownJob", unknown(shared, job.payload())).before_it_began()),
     };
@@ -75,6 +81,14 @@ pub(super) async fn perform(shared: &Shared, unit: &UnitOfWork) -> Ended {
     // Seconds with three decimals, as Sidekiq logs them.
     span.record("elapsed", elapsed.as_secs_f64().mul_add(1e3, 0.5).floor() / 1e3);
     Ended::Ran { job, result, elapsed, span, alone }
+}
+
+/// Sidekiq Enterprise encrypts the last argument of such a job. Waiting does not help: it goes to the dead, where it can be
+/// retried by a program that has the key.
+fn encrypted() -> Failure {
+    let reason = "the last argument of this job is encrypted, and kiq cannot decrypt it; enqueue it without `encrypt`, or let \
+                  Sidekiq Enterprise run it";
+    Failure::new("kiq::Encrypted", reason).before_it_began().with_retry_in(RetryIn::Kill)
 }
 
 fn unknown(shared: &Shared, payload: &Payload) -> String {

@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::task::JoinSet;
 
+use crate::job::current;
 use crate::reports::{Handler, Handlers, Report};
 
 use super::perform::{guarded, within};
@@ -135,9 +136,10 @@ async fn run(handler: Handler, mut reports: mpsc::Receiver<Report>, timeout: Dur
 
 /// Tells one handler, whatever it does.
 async fn tell(handler: &Handler, report: Report, timeout: Duration) {
-    let (class, jid) = (report.class().to_owned(), report.jid().clone());
-    if let Err(failure) = within(Some(timeout), guarded(|| handler.tell(report))).await {
+    let job = report.job().clone();
+    let run = within(Some(timeout), guarded(|| handler.tell(report)));
+    if let Err(failure) = current::with_carried(job.payload(), run).await {
         let (error, name) = (failure.message(), handler.name);
-        tracing::error!(handler = name, class, %jid, error, "a handler was told of a failure and failed itself");
+        tracing::error!(handler = name, class = job.class(), jid = %job.jid(), error, "a handler was told of a failure and failed itself");
     }
 }

@@ -48,6 +48,8 @@ pub(super) struct Link {
 pub(super) struct Live {
     runtime: Id,
     connection: MultiplexedConnection,
+    /// How often the server had been another one when it was made.
+    moves: u64,
     /// Set as soon as the other end is gone, so that the next request is not sent into nothing: a push would then have to
     /// say that it does not know.
     ended: Arc<AtomicBool>,
@@ -112,7 +114,17 @@ impl Link {
 
     /// The same over that connection.
     pub(super) async fn send_over(&self, live: &Live, pipeline: &Pipeline) -> Result<Vec<Value>, LinkError> {
-        match live.connection.clone().send_packed_commands(pipeline, 0, pipeline.len()).await {
+        let mut connection = live.connection.clone();
+        let answers = connection.send_packed_commands(pipeline, 0, pipeline.len());
+        let answers = if self.patience > PATIENCE {
+            tokio::select! {
+                answers = answers => answers,
+                moved = self.target.route.moved_on(live.moves) => Err(moved),
+            }
+        } else {
+            answers.await
+        };
+        match answers {
             Ok(answers) => {
                 if answers.iter().any(wants_another_connection) {
                     self.drop_connection(live);
@@ -204,8 +216,8 @@ impl Link {
                 }
                 Ok::<(), SendError>(())
             });
-        let connection = self.target.route.connect(&config).await?;
-        let live = Live { runtime, connection, ended };
+        let (connection, moves) = self.target.route.connect(&config).await?;
+        let live = Live { runtime, connection, moves, ended };
         let mut connections = self.connections();
         connections.push(live.clone());
         if connections.len() > MOST_RUNTIMES {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, ConnectionAddr, ConnectionInfo, RedisError};
+use tokio::sync::watch;
 
 use super::address::Address;
 #[cfg(feature = "tls")]
@@ -33,6 +34,14 @@ pub(super) struct Sentinels {
     opener: Opener,
     /// The one to ask first: the last that was right.
     first: AtomicUsize,
+    /// Where the primary was when a connection was last made, and how often that has changed.
+    found: watch::Sender<Found>,
+}
+
+#[derive(Default)]
+struct Found {
+    address: Option<(String, u16)>,
+    moves: u64,
 }
 
 /// What clients are made with.
@@ -59,16 +68,33 @@ impl Route {
             Address::Server(info) => Route::Server(opener.client(info)?),
             Address::Sentinels { sentinels, name, primary } => {
                 let clients = sentinels.into_iter().map(|info| opener.client(info)).collect::<Result<_, _>>()?;
-                Route::Sentinels(Sentinels { clients, name, primary, opener, first: AtomicUsize::new(0) })
+                let (first, found) = (AtomicUsize::new(0), watch::Sender::default());
+                Route::Sentinels(Sentinels { clients, name, primary, opener, first, found })
             }
         })
     }
 
-    /// A new connection to the server to use.
-    pub(super) async fn connect(&self, config: &AsyncConnectionConfig) -> Result<MultiplexedConnection, RedisError> {
+    /// A new connection to the server to use, and how often that server has been another one before.
+    pub(super) async fn connect(
+        &self,
+        config: &AsyncConnectionConfig,
+    ) -> Result<(MultiplexedConnection, u64), RedisError> {
         match self {
-            Route::Server(client) => client.get_multiplexed_async_connection_with_config(config).await,
+            Route::Server(client) => Ok((client.get_multiplexed_async_connection_with_config(config).await?, 0)),
             Route::Sentinels(sentinels) => sentinels.connect(config).await,
+        }
+    }
+
+    /// Returns when somebody has found the primary elsewhere since a connection was made: an old one that hangs closes nothing,
+    /// and who waits long for its answer would wait for nothing.
+    pub(super) async fn moved_on(&self, moves: u64) -> RedisError {
+        match self {
+            Route::Server(_) => std::future::pending().await,
+            Route::Sentinels(sentinels) => {
+                // The other end lives as long as we do, so there is no error.
+                let _ = sentinels.found.subscribe().wait_for(|found| found.moves != moves).await;
+                failure("the primary is another server now".to_owned())
+            }
         }
     }
 }
@@ -86,7 +112,7 @@ impl fmt::Debug for Route {
 impl Sentinels {
     /// Asks one Sentinel after the other, and takes the first answer that is the address of a primary. During a failover some
     /// of them still name the old one.
-    async fn connect(&self, config: &AsyncConnectionConfig) -> Result<MultiplexedConnection, RedisError> {
+    async fn connect(&self, config: &AsyncConnectionConfig) -> Result<(MultiplexedConnection, u64), RedisError> {
         let count = self.clients.len();
         let first = self.first.load(Ordering::Relaxed);
         let mut last = failure(format!("no Sentinel was asked for {:?}", self.name));
@@ -133,7 +159,8 @@ impl Sentinels {
         host: String,
         port: u16,
         config: &AsyncConnectionConfig,
-    ) -> Result<MultiplexedConnection, RedisError> {
+    ) -> Result<(MultiplexedConnection, u64), RedisError> {
+        let found = (host.clone(), port);
         let place = format!("{host}:{port}");
         let address = match self.primary.addr() {
             ConnectionAddr::TcpTls { insecure, tls_params, .. } => {
@@ -147,13 +174,31 @@ impl Sentinels {
         let role = connection.send_packed_command(&redis::cmd("ROLE")).await?.extract_error();
         let role = match role {
             // A user who may not ask is told by the first write.
-            Err(error) if error.code() == Some("NOPERM") => return Ok(connection),
-            role => role?,
+            Err(error) if error.code() == Some("NOPERM") => None,
+            role => Some(role?),
         };
-        match reply::list(&role).first().and_then(text).as_deref() {
-            Some("master") => Ok(connection),
+        let role = role.map(|role| reply::list(&role).first().and_then(text));
+        match role.as_ref().map(Option::as_deref) {
+            None | Some(Some("master")) => Ok((connection, self.note(found))),
             _ => Err(failure(format!("{place}, the primary by a Sentinel's word, says that it is none"))),
         }
+    }
+}
+
+impl Sentinels {
+    /// Notes where the primary is. Answers how often it was found somewhere else than before.
+    fn note(&self, address: (String, u16)) -> u64 {
+        let mut moves = 0;
+        self.found.send_if_modified(|found| {
+            let is_elsewhere = found.address.as_ref() != Some(&address);
+            if is_elsewhere {
+                found.address = Some(address);
+                found.moves += 1;
+            }
+            moves = found.moves;
+            is_elsewhere
+        });
+        moves
     }
 }
 

@@ -7,6 +7,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -47,7 +48,7 @@ pub const DEFAULT_SPOOL_BYTES: u64 = 64 << 20;
 ///   than that, is the job stored again.
 /// - A job that the store will never take (its queue's key is not a list) is set aside in a file, with an error in the log, as are
 ///   bytes that are no record.
-/// - A spool that is full rejects, with the reason.
+/// - A spool that is full rejects, with the reason. A disk that hangs holds the enqueues that wait for it.
 ///
 /// # Examples
 /// ```no_run
@@ -101,7 +102,8 @@ impl Spool {
         let (requests, asked) = mpsc::unbounded_channel();
         let keeper = Keeper::open(&self, Arc::clone(&store), status, now).map_err(error)?;
         keeper.start(asked).map_err(error)?;
-        Ok(Spooling { store, requests, watch: SpoolWatch { status: watch } })
+        let (watch, max_bytes) = (SpoolWatch { status: watch }, self.max_bytes);
+        Ok(Spooling { store, requests, on_the_way: AtomicU64::new(0), max_bytes, watch })
     }
 }
 
@@ -152,12 +154,32 @@ impl SpoolWatch {
 pub(crate) struct Spooling {
     store: Arc<dyn Broker>,
     requests: mpsc::UnboundedSender<Request>,
+    /// Bytes of payloads that are on their way to the keeper, so that a disk that hangs does not fill the memory.
+    on_the_way: AtomicU64,
+    max_bytes: u64,
     watch: SpoolWatch,
 }
 
 impl Spooling {
     pub(crate) fn watch(&self) -> SpoolWatch {
         self.watch.clone()
+    }
+
+    /// Hands jobs to the keeper. Answers for each of them, the reason if it is not kept.
+    async fn keep(&self, jobs: Vec<NewJob>) -> Vec<Result<(), String>> {
+        let count = jobs.len();
+        let none = |reason: &str| vec![Err(reason.to_owned()); count];
+        let size = jobs.iter().map(|job| job.payload.len() as u64).sum();
+        let on_the_way = OnTheWay { size, of: &self.on_the_way };
+        let before = on_the_way.of.fetch_add(size, Ordering::Relaxed);
+        if before + size > self.max_bytes {
+            return none("it is full, with what waits to be written");
+        }
+        let (done, kept) = oneshot::channel();
+        if self.requests.send(Request { jobs, done }).is_err() {
+            return none("its thread has ended");
+        }
+        kept.await.unwrap_or_else(|_| none("its thread has ended"))
     }
 
     async fn push_or_spool(&self, jobs: &[NewJob]) -> Vec<Result<Pushed, PushError>> {
@@ -179,12 +201,7 @@ impl Spooling {
         if spooled.is_empty() {
             return outcomes;
         }
-        let (done, kept) = oneshot::channel();
-        let kept = match self.requests.send(Request { jobs: spooled, done }) {
-            Ok(()) => kept.await.ok(),
-            Err(_) => None,
-        };
-        let Some(kept) = kept else { return outcomes };
+        let kept = self.keep(spooled).await;
         for (place, kept) in places.into_iter().zip(kept) {
             let Some(outcome) = outcomes.get_mut(place) else { continue };
             match kept {
@@ -197,6 +214,18 @@ impl Spooling {
             }
         }
         outcomes
+    }
+}
+
+/// What an enqueue has on its way to the keeper, until it is answered or dropped.
+struct OnTheWay<'a> {
+    size: u64,
+    of: &'a AtomicU64,
+}
+
+impl Drop for OnTheWay<'_> {
+    fn drop(&mut self) {
+        self.of.fetch_sub(self.size, Ordering::Relaxed);
     }
 }
 
