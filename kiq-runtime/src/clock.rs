@@ -54,10 +54,7 @@ impl Timestamp {
 
     /// The UTC date, as in Sidekiq's `stat:processed:2026-11-23`.
     pub fn utc_date(self) -> String {
-        match jiff::Timestamp::from_microsecond(self.0) {
-            Ok(time) => time.strftime("%Y-%m-%d").to_string(),
-            Err(_) => "0000-00-00".to_owned(),
-        }
+        self.utc("%Y-%m-%d")
     }
 
     /// In UTC, in a form of `strftime`.

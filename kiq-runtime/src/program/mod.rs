@@ -170,8 +170,8 @@ impl Program {
             Ok(client) => client,
             Err(error) => return fail(CONFIG, &error),
         };
-        // Jobs enqueue others without being given a client. A program that has one already keeps it.
-        let _ = client::init(client.clone());
+        // Jobs enqueue others without being given a client.
+        client::init(client.clone());
         let worker = builder(&settings).client(client);
         let app = match (self.set_up)(settings).await {
             Ok(app) => app,
