@@ -90,9 +90,10 @@ const WORDS: &[Word] = &[
             "kiq-runtime/src/broker/redis/keys.rs",
             "kiq-runtime/src/broker/redis/presence.rs",
             "kiq-runtime/src/broker/redis/processes.rs",
+            "kiq-runtime/src/program/settings.rs",
             "kiq-testing/src/",
         ],
-        law: "Redis keys are named in broker/redis/keys.rs alone (presence.rs and processes.rs have fields of a record that are called alike)",
+        law: "Redis keys are named in broker/redis/keys.rs alone (in presence.rs and processes.rs fields of a record are called alike, in settings.rs keys of a file)",
     },
     Word {
         // With whatever path before it.
