@@ -6,6 +6,9 @@ pub mod failures {}
 #[doc = include_str!("idempotency.md")]
 pub mod idempotency {}
 
+#[doc = include_str!("moving.md")]
+pub mod moving {}
+
 // Its code is compiled and run in `tests/sample`, a project that has what it asks for (axum, say).
 #[cfg_attr(not(doctest), doc = include_str!("testing.md"))]
 pub mod testing {}
