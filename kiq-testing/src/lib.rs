@@ -6,6 +6,7 @@
 //! | what a program enqueues, and what its jobs do | [`fake`]: no server, nothing runs until the test says so |
 //! | the same with jobs running at once | [`inline`] |
 //! | what passes with time | [`Fake::advance`]: twenty days in milliseconds |
+//! | what a crash does to a job | `gopher` (feature `gopher`): stops it at each of its awaits |
 //! | against a real Redis | [`redis`]: a server of the test's own, and [`real`] |
 //! | a worker that runs | `kiq::Client::in_memory()`, and [`Events`] to wait for what happens |
 //!

@@ -4,11 +4,12 @@
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
 use crate::broker::{UnitOfWork, Waiter};
+use crate::clock::instant;
 use crate::error::BrokerError;
 use crate::events::Event;
 use crate::random;
@@ -58,7 +59,7 @@ impl Fetcher {
         self.first_beat().await;
         self.paused.mark_changed();
         while let Some(wanted) = self.wanted().await {
-            let started = Instant::now();
+            let started = instant();
             match self.fetch(wanted).await {
                 Ok(units) => {
                     let bytes = units.iter().map(|unit| unit.payload.len()).sum();
@@ -156,7 +157,7 @@ impl Fetcher {
                 continue;
             }
             let (waiting, taken) = self.desk.level();
-            self.prefetch.note_taken(Instant::now(), taken);
+            self.prefetch.note_taken(instant(), taken);
             let wanted = self.desk.demand(self.prefetch.stock());
             if wanted > 0 {
                 return Some(self.prefetch.at_once(wanted));
@@ -204,7 +205,7 @@ impl Fetcher {
     async fn wait_for_jobs(&mut self) {
         loop {
             let (waiting, taken) = self.desk.level();
-            self.prefetch.note_taken(Instant::now(), taken);
+            self.prefetch.note_taken(instant(), taken);
             let patience = if waiting > 0 { STUCK } else { PATIENCE };
             let arrival = tokio::select! {
                 arrival = self.waiter.wait(self.order.names(), patience) => arrival,
