@@ -90,9 +90,22 @@ const WORDS: &[Word] = &[
         law: "Redis keys are named in broker/redis/keys.rs alone (presence.rs and processes.rs have fields of a record that are called alike)",
     },
     Word {
-        is: |line| has(line, "SystemTime::now") || has(line, "Utc::now") || has(line, "Timestamp::now"),
+        // With whatever path before it.
+        is: |line| ["SystemTime::now", "Utc::now", "Timestamp::now"].iter().any(|clock| line.contains(clock)),
         allowed_in: &["kiq-runtime/src/clock.rs"],
         law: "clock.rs is the only clock of the workspace: tests set it by hand",
+    },
+    Word {
+        is: |line| line.contains("Instant::now"),
+        allowed_in: &[
+            "kiq-runtime/src/clock.rs",
+            // tokio's, for its `timeout_at`: waits for the network, which no test sets.
+            "kiq-runtime/src/broker/redis/wake.rs",
+            // The start of a real process, and tokio's clock, which a test's may follow.
+            "kiq-testing/src/redis.rs",
+            "kiq-testing/src/hand.rs",
+        ],
+        law: "nothing about a job goes by another clock than clock.rs's; how long something took is measured from its `instant()`",
     },
 ];
 
@@ -240,4 +253,6 @@ fn a_planted_violation_is_seen() {
     assert!(!(WORDS[0].is)("pub use self::redis::RedisBroker;"));
     assert!((WORDS[1].is)("    .arg(\"queue:default\")"));
     assert!((WORDS[2].is)("    let now = SystemTime::now();"));
+    assert!((WORDS[3].is)("    let due = tokio::time::Instant::now();"));
+    assert!((WORDS[3].is)("    let started = Instant::now();"));
 }

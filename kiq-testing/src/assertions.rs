@@ -44,6 +44,20 @@ const ALIKE: Duration = Duration::from_secs(1);
 /// - `now`: in its queue, waiting for no time;
 /// - `times 3`: so many such jobs, and no more.
 ///
+/// What is not understood does not compile, nor do arguments that are left out without `..`:
+///
+/// ```compile_fail,E0027
+/// # #[kiq::job]
+/// # async fn complete_order(order_id: u64, note: &str) { println!("{order_id}: {note}"); }
+/// kiq_testing::assert_enqueued!(CompleteOrder { order_id: 7 });
+/// ```
+///
+/// ```compile_fail
+/// # #[kiq::job]
+/// # async fn complete_order(order_id: u64, note: &str) { println!("{order_id}: {note}"); }
+/// kiq_testing::assert_enqueued!(CompleteOrder { order_id: 7, .. }, soon);
+/// ```
+///
 /// It looks at the [`current`](crate::current) fake. What it prints when it fails lists all that is enqueued and, for jobs of
 /// the kind, what differs.
 #[macro_export]

@@ -148,7 +148,8 @@ impl Fake {
     /// found with the [`inspector`](Fake::inspector).
     pub fn waiting(&self) -> Vec<Waiting> {
         let queued = self.inner.store.queued().into_iter().map(|(_, bytes)| (None, bytes));
-        let later = self.set(JobSet::Scheduled).into_iter().map(|Entry { at, payload }| (Some(at), payload));
+        let later =
+            self.set(JobSet::Scheduled, usize::MAX).into_iter().map(|Entry { at, payload }| (Some(at), payload));
         // What is no job was not enqueued by a client.
         queued
             .chain(later)
@@ -256,8 +257,9 @@ impl Fake {
         self.inner.hand.move_to(self.now() + by).await;
     }
 
-    pub(crate) fn set(&self, set: JobSet) -> Vec<Entry> {
-        crate::at_once(self.inner.store.set_page(set, 0, usize::MAX)).and_then(Result::ok).unwrap_or_default()
+    /// The first entries of a set.
+    pub(crate) fn set(&self, set: JobSet, take: usize) -> Vec<Entry> {
+        crate::at_once(self.inner.store.set_page(set, 0, take)).and_then(Result::ok).unwrap_or_default()
     }
 
     /// Changes the worker's settings.

@@ -4,11 +4,12 @@
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
 use crate::broker::{UnitOfWork, Waiter};
+use crate::clock::instant;
 use crate::error::BrokerError;
 use crate::events::Event;
 use crate::random;
@@ -58,7 +59,7 @@ impl Fetcher {
         self.first_beat().await;
         self.paused.mark_changed();
         while let Some(wanted) = self.wanted().await {
-            let started = Instant::now();
+            let started = instant();
             match self.fetch(wanted).await {
                 Ok(units) => {
                     let bytes = units.iter().map(|unit| unit.payload.len()).sum();
@@ -110,27 +111,27 @@ impl Fetcher {
     }
 
     /// Takes what was handed over as far as there is room, and gives back the rest at once: another process may be idle.
-    async fn receive(&self, mut units: Vec<UnitOfWork>) {
-        let room = self.desk.room(self.prefetch.stock());
-        if units.len() > room {
-            let names = self.order.names();
-            units.sort_by_key(|unit| names.iter().position(|name| **name == *unit.queue));
-            let rest = units.split_off(room);
-            self.give_back(rest).await;
-        }
-        self.desk.put(units);
+    /// (And what is of a queue that was paused meanwhile, where the store cannot be told to end its wait.)
+    async fn receive(&self, units: Vec<UnitOfWork>) {
+        let place = |unit: &UnitOfWork| self.order.names().iter().position(|name| **name == *unit.queue);
+        let (mut open, mut rest): (Vec<_>, Vec<_>) = units.into_iter().partition(|unit| place(unit).is_some());
+        open.sort_by_key(place);
+        rest.extend(open.split_off(self.desk.room(self.prefetch.stock()).min(open.len())));
+        self.desk.put(open);
+        self.give_back(rest).await;
     }
 
-    /// Nothing shall be handed over any more. What the store does not end in time is lost on purpose, and comes back.
+    /// Nothing shall be handed over any more. If the store does not end a wait in time, dropping the waiter does, and what
+    /// comes all the same is put back with the next reclaim.
     async fn end_waiting(&mut self) {
-        let (shared, waiter) = (Arc::clone(&self.shared), &mut self.waiter);
-        let rest = async {
-            while waiter.is_armed() {
-                give_back(&shared, &self.desk, waiter.rest().await).await;
+        while self.waiter.is_armed() {
+            match tokio::time::timeout(LAST_REST, self.waiter.rest()).await {
+                Ok(units) => self.give_back(units).await,
+                Err(_) => {
+                    tracing::debug!("the store does not end the wait for jobs; what comes will be put back");
+                    return;
+                }
             }
-        };
-        if tokio::time::timeout(LAST_REST, rest).await.is_err() {
-            tracing::debug!("the store still waits for jobs on behalf of this process; what comes will be put back");
         }
     }
 
@@ -156,7 +157,7 @@ impl Fetcher {
                 continue;
             }
             let (waiting, taken) = self.desk.level();
-            self.prefetch.note_taken(Instant::now(), taken);
+            self.prefetch.note_taken(instant(), taken);
             let wanted = self.desk.demand(self.prefetch.stock());
             if wanted > 0 {
                 return Some(self.prefetch.at_once(wanted));
@@ -204,7 +205,7 @@ impl Fetcher {
     async fn wait_for_jobs(&mut self) {
         loop {
             let (waiting, taken) = self.desk.level();
-            self.prefetch.note_taken(Instant::now(), taken);
+            self.prefetch.note_taken(instant(), taken);
             let patience = if waiting > 0 { STUCK } else { PATIENCE };
             let arrival = tokio::select! {
                 arrival = self.waiter.wait(self.order.names(), patience) => arrival,

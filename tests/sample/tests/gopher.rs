@@ -197,3 +197,68 @@ async fn a_job_without_retries_may_end_where_it_is_cancelled() {
 
     assert_eq!(gnaw(TriesOnce::new(7)).await.unwrap().places, 2);
 }
+
+/// A program of steps, each an effect on the world: under a key, looked for first, or plainly done.
+#[kiq::job]
+async fn program(steps: Vec<Step>, shop: Data<Shop>) {
+    for (number, step) in (1..).zip(steps) {
+        match step {
+            Step::Keyed => drop(shop.request_fulfillment(number, Some(number.to_string())).await),
+            Step::LookedFor => {
+                if shop.emails(number).await.is_empty() {
+                    shop.send_email(number).await;
+                }
+            }
+            Step::Plain => drop(shop.request_fulfillment(number, None).await),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize)]
+enum Step {
+    Keyed,
+    LookedFor,
+    Plain,
+}
+
+impl Step {
+    const ALL: [Step; 3] = [Step::Keyed, Step::LookedFor, Step::Plain];
+
+    /// Places of its awaits, when it runs for the first time.
+    fn places(self) -> usize {
+        match self {
+            Step::Keyed | Step::Plain => 2,
+            Step::LookedFor => 4,
+        }
+    }
+}
+
+/// All programs of up to four steps: what the gopher says of each is what can be told from its text. It is found at the first
+/// plain step, by a crash behind its await, and nowhere when there is none.
+#[tokio::test]
+async fn all_programs_of_four_steps_are_judged_as_a_model_judges_them() {
+    let mut programs: Vec<Vec<Step>> = vec![vec![]];
+    for _ in 0..4 {
+        let longer = programs.iter().flat_map(|program| Step::ALL.map(|step| [program.as_slice(), &[step]].concat()));
+        programs = programs.iter().cloned().chain(longer).collect();
+        programs.sort_by_key(|program| (program.len(), format!("{program:?}")));
+        programs.dedup_by_key(|program| format!("{program:?}"));
+    }
+    programs.retain(|program| !program.is_empty());
+    assert_eq!(programs.len(), 3 + 9 + 27 + 81);
+
+    for steps in programs {
+        let found = gnaw(Program::new(steps.clone())).await;
+
+        let places = |steps: &[Step]| steps.iter().map(|step| step.places()).sum::<usize>();
+        let first_plain = steps.iter().position(|step| matches!(step, Step::Plain));
+        match first_plain.and_then(|at| steps.get(..at)) {
+            Some(before) => {
+                let expected = Disturbance::Crash(places(before) + 1);
+                let is_it = matches!(&found, Err(GopherError::Differs { how, .. }) if *how == expected);
+                assert!(is_it, "{steps:?}: {found:?}, expected {expected:?}");
+            }
+            None => assert_eq!(found.as_ref().unwrap().places, places(&steps), "{steps:?}"),
+        }
+    }
+}

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use crate::broker::{Slot, UnitOfWork};
+use crate::clock::instant;
 
 /// The batches this process knows of, and until when they are its own.
 ///
@@ -88,7 +89,7 @@ impl Held {
 
     /// Whether they are, as far as this process knows.
     pub(super) fn has_lease(&self) -> bool {
-        lock(&self.lease_until).is_some_and(|until| Instant::now() < until)
+        lock(&self.lease_until).is_some_and(|until| instant() < until)
     }
 
     /// Nothing will ever be in the batch of this id.

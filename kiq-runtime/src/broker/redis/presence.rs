@@ -2,14 +2,14 @@
 //! batches. One script a heartbeat.
 
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
 use crate::broker::CapsuleInfo;
 use crate::broker::metrics::ClassRuns;
 use crate::broker::presence::{Beat, Heard, Presence, Signal, Work};
-use crate::clock::Timestamp;
+use crate::clock::{Timestamp, instant};
 use crate::error::BrokerError;
 use crate::job::BoxFuture;
 
@@ -40,7 +40,7 @@ impl RedisConsumer {
         for run in &beat.work {
             call = call.arg(&run.tid).arg(describe_work(run));
         }
-        let sent = Instant::now();
+        let sent = instant();
         let answer = call.send(&self.pulse, &[]).await?.pop().ok_or_else(|| self.pulse.surprised())?;
         self.round_trip.store(u64::try_from(sent.elapsed().as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
         let answer = self.pulse.checked(answer)?;
