@@ -16,6 +16,7 @@
 mod assertions;
 mod broker;
 mod drain;
+mod drained;
 mod events;
 mod fake;
 #[cfg(feature = "gopher")]
@@ -23,7 +24,7 @@ pub mod gopher;
 mod hand;
 mod mode;
 mod redis;
-mod report;
+
 mod snapshot;
 mod waiting;
 
@@ -31,13 +32,13 @@ pub use self::redis::{RedisServer, redis};
 #[doc(hidden)]
 pub use assertions::{Differences, Wanted};
 pub use drain::{DEFAULT_LIMIT, Drain, DrainError};
+pub use drained::{Drained, Outcome, Run};
 pub use events::Events;
 pub use fake::Fake;
 #[cfg(feature = "gopher")]
 #[doc(inline)]
 pub use gopher::gopher;
 pub use mode::{Mode, Real, current, fake, inline, real};
-pub use report::{Outcome, Report, Run};
 pub use waiting::{Enqueued, Waiting};
 
 /// The answer of a future that never waits.
