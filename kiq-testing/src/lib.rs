@@ -8,12 +8,15 @@
 //! | what passes with time | [`Fake::advance`]: twenty days in milliseconds |
 //! | what a crash does to a job | `gopher` (feature `gopher`): stops it at each of its awaits |
 //! | against a real Redis | [`redis`]: a server of the test's own, and [`real`] |
+//! | against a bad network | [`FaultProxy`]: lost replies, cut and frozen connections, a slow link |
+//! | that nothing is lost or doubled | [`Ledger`]: what happened; [`Audit`]: whether Redis agrees |
 //! | a worker that runs | `kiq::Client::in_memory()`, and [`Events`] to wait for what happens |
 //!
 //! A mode is a value that holds until it is dropped, for the test that made it and no other.
 #![warn(unreachable_pub)]
 
 mod assertions;
+pub mod audit;
 mod broker;
 mod drain;
 mod drained;
@@ -22,15 +25,17 @@ mod fake;
 #[cfg(feature = "gopher")]
 pub mod gopher;
 mod hand;
+pub mod ledger;
 mod mode;
+pub mod proxy;
 mod redis;
-
 mod snapshot;
 mod waiting;
 
 pub use self::redis::{RedisServer, redis};
 #[doc(hidden)]
 pub use assertions::{Differences, Wanted};
+pub use audit::{Audit, Cause, Census};
 pub use drain::{DEFAULT_LIMIT, Drain, DrainError};
 pub use drained::{Drained, Outcome, Run};
 pub use events::Events;
@@ -38,7 +43,9 @@ pub use fake::Fake;
 #[cfg(feature = "gopher")]
 #[doc(inline)]
 pub use gopher::gopher;
+pub use ledger::{Entry, Ledger};
 pub use mode::{Mode, Real, current, fake, inline, real};
+pub use proxy::{Fault, FaultProxy, Weather};
 pub use waiting::{Enqueued, Waiting};
 
 /// The answer of a future that never waits.

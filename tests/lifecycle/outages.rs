@@ -394,3 +394,60 @@ async fn a_quiet_worker_waits_for_no_job() {
     let left: Vec<String> = server.connection().keys("kiq:*").unwrap();
     assert!(left.is_empty(), "{left:?}");
 }
+
+#[tokio::test]
+async fn what_comes_to_a_quiet_worker_whose_waits_cannot_be_ended_comes_back() {
+    let s = Setup::redis();
+    let server = s.server.as_ref().unwrap();
+    send(server, &["ACL", "SETUSER", "default", "-client|unblock"]);
+    let worker = s.worker().build().unwrap();
+    let (mut events, controls) = (Events::of(&worker), worker.controls());
+
+    worker
+        .run_until(async {
+            until(|| blocked(server) == 1).await;
+            controls.quiet();
+            // Nobody tells the server, so the job is handed over; until then it counts as enqueued or in flight.
+            let _ = Note::enqueue("comes back").on(&s.client).await.unwrap();
+            events.until(|event| matches!(event, Event::Quiet)).await;
+            until(|| blocked(server) == 0).await;
+            assert_eq!(s.inspector().stats().await.unwrap().unsettled(), 1);
+        })
+        .await
+        .unwrap();
+
+    assert_eq!(s.inspector().queue("default", 0, 5).await.unwrap().len(), 1);
+    s.run(s.worker(), async |events| {
+        events.done("Note").await;
+    })
+    .await;
+    assert_eq!(s.notes.all(), ["comes back"]);
+}
+
+#[tokio::test]
+async fn where_waits_cannot_be_ended_a_job_of_a_paused_queue_goes_back() {
+    let s = Setup::redis();
+    let server = s.server.as_ref().unwrap();
+    send(server, &["ACL", "SETUSER", "default", "-client|unblock"]);
+    let inspector = s.inspector();
+
+    // The lease is short here: pauses are heard of with a heartbeat.
+    let worker = s.worker().queues(["default", "high"]).lease(Duration::from_secs(4));
+    s.run(worker, async |events| {
+        until(|| blocked(server) == 2).await;
+        inspector.pause("high").await.unwrap();
+        events.until(|event| matches!(event, Event::Paused { .. })).await;
+
+        let _ = crate::jobs::NoteHigh::enqueue("paused").on(&s.client).await.unwrap();
+        events.until(|event| matches!(event, Event::GivenBack { jobs: 1 })).await;
+        let _ = Note::enqueue("open").on(&s.client).await.unwrap();
+        events.done("Note").await;
+        assert_eq!(inspector.queue("high", 0, 5).await.unwrap().len(), 1);
+
+        inspector.resume("high").await.unwrap();
+        events.done("NoteHigh").await;
+    })
+    .await;
+
+    assert_eq!(s.notes.all(), ["open", "paused"]);
+}

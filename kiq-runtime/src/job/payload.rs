@@ -173,6 +173,21 @@ impl Payload {
         self.fields.get("dead").is_none_or(|raw| raw != "false")
     }
 
+    /// Whether Sidekiq Enterprise encrypted its last argument: `encrypt` is `true`.
+    pub(crate) fn is_encrypted(&self) -> bool {
+        self.fields.get("encrypt") == Some("true")
+    }
+
+    /// A field about retries that says nothing sensible, and is passed over: its name and what it holds, cut short.
+    pub(crate) fn odd_retry_field(&self) -> Option<(&'static str, String)> {
+        let is_count = |raw: &str| raw == "null" || raw.parse::<f64>().is_ok();
+        let is_odd = |field: &&str| {
+            let is_retry = *field == "retry";
+            self.fields.get(field).is_some_and(|raw| !(is_count(raw) || is_retry && matches!(raw, "true" | "false")))
+        };
+        ["retry", "retry_count", "retry_for"].into_iter().find(is_odd).map(|field| (field, self.fields.excerpt(field)))
+    }
+
     /// When the job was first enqueued.
     pub fn created_at(&self) -> Option<Timestamp> {
         self.time("created_at")

@@ -111,27 +111,27 @@ impl Fetcher {
     }
 
     /// Takes what was handed over as far as there is room, and gives back the rest at once: another process may be idle.
-    async fn receive(&self, mut units: Vec<UnitOfWork>) {
-        let room = self.desk.room(self.prefetch.stock());
-        if units.len() > room {
-            let names = self.order.names();
-            units.sort_by_key(|unit| names.iter().position(|name| **name == *unit.queue));
-            let rest = units.split_off(room);
-            self.give_back(rest).await;
-        }
-        self.desk.put(units);
+    /// (And what is of a queue that was paused meanwhile, where the store cannot be told to end its wait.)
+    async fn receive(&self, units: Vec<UnitOfWork>) {
+        let place = |unit: &UnitOfWork| self.order.names().iter().position(|name| **name == *unit.queue);
+        let (mut open, mut rest): (Vec<_>, Vec<_>) = units.into_iter().partition(|unit| place(unit).is_some());
+        open.sort_by_key(place);
+        rest.extend(open.split_off(self.desk.room(self.prefetch.stock()).min(open.len())));
+        self.desk.put(open);
+        self.give_back(rest).await;
     }
 
-    /// Nothing shall be handed over any more. What the store does not end in time is lost on purpose, and comes back.
+    /// Nothing shall be handed over any more. If the store does not end a wait in time, dropping the waiter does, and what
+    /// comes all the same is put back with the next reclaim.
     async fn end_waiting(&mut self) {
-        let (shared, waiter) = (Arc::clone(&self.shared), &mut self.waiter);
-        let rest = async {
-            while waiter.is_armed() {
-                give_back(&shared, &self.desk, waiter.rest().await).await;
+        while self.waiter.is_armed() {
+            match tokio::time::timeout(LAST_REST, self.waiter.rest()).await {
+                Ok(units) => self.give_back(units).await,
+                Err(_) => {
+                    tracing::debug!("the store does not end the wait for jobs; what comes will be put back");
+                    return;
+                }
             }
-        };
-        if tokio::time::timeout(LAST_REST, rest).await.is_err() {
-            tracing::debug!("the store still waits for jobs on behalf of this process; what comes will be put back");
         }
     }
 

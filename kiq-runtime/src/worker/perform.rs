@@ -12,7 +12,7 @@ use crate::broker::UnitOfWork;
 use crate::clock::instant;
 use crate::events::Event;
 use crate::job::{
-    BoxFuture, Failure, JobContext, JobResult, Payload, PayloadError, TRACE, TimedOut, active_job, current,
+    BoxFuture, Failure, JobContext, JobResult, Payload, PayloadError, RetryIn, TRACE, TimedOut, active_job, current,
 };
 
 use super::Shared;
@@ -67,6 +67,7 @@ pub(super) async fn perform(shared: &Shared, unit: &UnitOfWork) -> Ended {
     shared.events.tell(|| Event::Started { job: job.clone() });
     let started = instant();
     let result = match def {
+        _ if job.payload().is_encrypted() => Err(encrypted()),
         Some(def) => {
             let run = async {
                 tracing::debug!("start");
@@ -80,6 +81,14 @@ pub(super) async fn perform(shared: &Shared, unit: &UnitOfWork) -> Ended {
     // Seconds with three decimals, as Sidekiq logs them.
     span.record("elapsed", elapsed.as_secs_f64().mul_add(1e3, 0.5).floor() / 1e3);
     Ended::Ran { job, result, elapsed, span, alone }
+}
+
+/// Sidekiq Enterprise encrypts the last argument of such a job. Waiting does not help: it goes to the dead, where it can be
+/// retried by a program that has the key.
+fn encrypted() -> Failure {
+    let reason = "the last argument of this job is encrypted, and kiq cannot decrypt it; enqueue it without `encrypt`, or let \
+                  Sidekiq Enterprise run it";
+    Failure::new("kiq::Encrypted", reason).before_it_began().with_retry_in(RetryIn::Kill)
 }
 
 fn unknown(shared: &Shared, payload: &Payload) -> String {

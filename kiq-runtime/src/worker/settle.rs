@@ -80,6 +80,9 @@ async fn settle_failure(
     def: Option<&JobDef>,
     failure: &Arc<Failure>,
 ) -> (Next, Option<Death>, usize) {
+    if let Some((field, value)) = job.payload().odd_retry_field() {
+        tracing::warn!(field, value, "this field of the job is no number of retries, and is passed over");
+    }
     let now = shared.clock.now();
     let policy = &shared.tuning.retry;
     let class = def.map(|def| &def.options);

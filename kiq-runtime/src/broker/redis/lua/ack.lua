@@ -29,8 +29,13 @@ for i = 4, #KEYS do
         -- Refused where somebody shortened the list by hand.
         redis.pcall('LSET', KEYS[i], ARGV[p], ARGV[2])
       end
-      -- Below zero the index was removed by hand.
-      if redis.call('HINCRBY', KEYS[1], id .. '/left', -jobs) <= 0 then
+      local left = redis.call('HINCRBY', KEYS[1], id .. '/left', -jobs)
+      -- What is kept was settled by itself, and the process did not know that yet. Below zero the index was removed by
+      -- hand, and the batch may well hold other jobs.
+      if left == 0 then
+        redis.call('DEL', KEYS[i])
+      end
+      if left <= 0 then
         redis.call('HDEL', KEYS[1], id, id .. '/left')
       end
     end

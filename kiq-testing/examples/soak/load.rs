@@ -1,0 +1,110 @@
+//! What is enqueued, and what was answered.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use kiq::{Client, EnqueueError, Jid};
+use kiq_testing::{Entry, Ledger};
+
+use crate::Plan;
+use crate::dice::Dice;
+use crate::jobs::Task;
+
+/// How long a producer pauses between two jobs.
+const PAUSE: Duration = Duration::from_millis(4);
+
+/// Enqueues one job and writes down what came of it.
+pub async fn send(
+    client: &Client,
+    ledger: &Ledger,
+    what: &str,
+    ballast: &str,
+    delay: Option<Duration>,
+) -> Result<(), EnqueueError> {
+    let jid = Jid::random();
+    let text = jid.to_string();
+    let args = Ledger::digest(&format!(r#"["{what}","{ballast}"]"#));
+    ledger.note(&Entry::Intent { jid: text.clone(), args });
+    let mut job = Task::enqueue(what, ballast).jid(jid).on(client);
+    if let Some(delay) = delay {
+        job = job.delay(delay);
+    }
+    let answer = job.await;
+    ledger.note(&match &answer {
+        Ok(_) => Entry::Stored { jid: text },
+        Err(EnqueueError::Unknown { .. }) => Entry::Unknown { jid: text },
+        Err(_) => Entry::Rejected { jid: text },
+    });
+    answer.map(|_| ())
+}
+
+/// Many quick jobs at once.
+pub async fn bulk(count: usize, client: &Client, ledger: &Ledger) {
+    let receipts = kiq::enqueue_all((0..count).map(|_| Task::new("quick", ""))).on(client).await.unwrap();
+    for receipt in receipts {
+        ledger.note(&Entry::Stored { jid: receipt.jid.to_string() });
+    }
+}
+
+/// Two who enqueue a mix of everything, through whatever the network is like.
+pub struct Producers {
+    is_over: Arc<AtomicBool>,
+    tasks: Vec<tokio::task::JoinHandle<()>>,
+}
+
+impl Producers {
+    pub fn start(plan: &Plan, url: String, ledger: &Arc<Ledger>) -> Self {
+        let is_over = Arc::new(AtomicBool::new(false));
+        let producers = if plan.bulk > 0 { 0 } else { 2 };
+        let produce = |number: u64| {
+            let (is_over, ledger, url) = (Arc::clone(&is_over), Arc::clone(ledger), url.clone());
+            let mut dice = Dice::new(plan.seed ^ (number + 1) << 32);
+            tokio::spawn(async move {
+                let client = Client::connect(&url).unwrap();
+                while !is_over.load(Ordering::Relaxed) {
+                    one(&client, &ledger, &mut dice).await;
+                    tokio::time::sleep(PAUSE).await;
+                }
+            })
+        };
+        let tasks = (0..producers).map(produce).collect();
+        Producers { is_over, tasks }
+    }
+
+    pub async fn stop(self) {
+        self.is_over.store(true, Ordering::Relaxed);
+        for task in self.tasks {
+            task.await.unwrap();
+        }
+    }
+}
+
+async fn one(client: &Client, ledger: &Ledger, dice: &mut Dice) {
+    let large = "x".repeat(256 << 10);
+    let delay = Duration::from_millis(500 + dice.below(4000));
+    let (what, ballast, delay) = match dice.below(1000) {
+        0..600 => ("quick".to_owned(), "", None),
+        600..750 => (format!("wait {}", 100 + dice.below(900)), "", None),
+        750..850 => ("fail 1".to_owned(), "", None),
+        850..900 => ("fail".to_owned(), "", None),
+        900..930 => ("panic".to_owned(), "", None),
+        // Each costs three processes.
+        930..932 => ("abort".to_owned(), "", None),
+        932..950 => ("quick".to_owned(), large.as_str(), None),
+        950..970 => ("quick".to_owned(), "", Some(delay)),
+        970..985 => ("children".to_owned(), "", None),
+        _ => return malformed(client, dice).await,
+    };
+    // What came of it is in the ledger.
+    let _ = send(client, ledger, &what, ballast, delay).await;
+}
+
+/// What is no job, as another program may leave it.
+async fn malformed(client: &Client, dice: &mut Dice) {
+    let texts = ["{oops", "null", "[]", "7", r#"{"class":"Task"}"#, ""];
+    let payload = texts[dice.below(texts.len() as u64) as usize].to_owned();
+    let job = kiq::broker::NewJob { payload, queue: "default".to_owned(), at: None, guard: None };
+    // It is nobody's loss.
+    let _ = client.broker().push(&[job]).await;
+}
