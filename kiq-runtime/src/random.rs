@@ -24,6 +24,14 @@ pub(crate) fn bytes<const N: usize>() -> [u8; N] {
     POOL.with_borrow_mut(Pool::take)
 }
 
+/// `count` times `N` random bytes. In one go, so there is one look for a fork.
+pub(crate) fn many<const N: usize>(count: usize) -> Vec<[u8; N]> {
+    let mut bytes = vec![0; count * N];
+    fill(&mut bytes);
+    let (drawn, _) = bytes.as_chunks::<N>();
+    drawn.to_vec()
+}
+
 impl Pool {
     fn take<const N: usize>(&mut self) -> [u8; N] {
         const { assert!(N <= DRAWN) };

@@ -5,7 +5,7 @@ use std::fs::{File, OpenOptions};
 use std::hash::{Hash as _, Hasher as _};
 use std::io::Write as _;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long a test waits for an entry before it fails.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -202,18 +202,23 @@ impl Ledger {
     /// When that does not come to be within a minute.
     #[expect(clippy::panic, reason = "a test that waits in vain has failed")]
     pub async fn until(&self, enough: impl Fn(&[Entry]) -> bool) -> Vec<Entry> {
-        let started = Instant::now();
-        loop {
-            let entries = self.entries();
-            if enough(&entries) {
-                return entries;
+        let come = async {
+            loop {
+                let entries = self.entries();
+                if enough(&entries) {
+                    return entries;
+                }
+                // Another process writes it, and there is nothing to wait on but the file.
+                tokio::time::sleep(Duration::from_millis(5)).await;
             }
-            if started.elapsed() > PATIENCE {
+        };
+        match tokio::time::timeout(PATIENCE, come).await {
+            Ok(entries) => entries,
+            Err(_) => {
+                let entries = self.entries();
                 let last = entries.get(entries.len().saturating_sub(20)..);
                 panic!("the ledger did not come to it within {PATIENCE:?}; its last entries: {last:#?}");
             }
-            // Another process writes it, and there is nothing to wait on but the file.
-            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 

@@ -194,6 +194,72 @@ async fn e5_a_bulk_of_none_is_ok_and_one_of_many_goes_in_chunks() {
     assert!(jids.eq(receipts[..1500].iter().map(|receipt| receipt.jid.clone())));
 }
 
+/// Options of every kind, arguments that need a look, and each of the ways a bulk goes.
+#[kiq::job(queue = "q", retry = 7, retry_queue = "again", dead = false, tags = ["a\"b"])]
+async fn particular(text: String, more: serde_json::Value) {
+    let _ = (text, more);
+}
+
+/// A bulk writes what jobs have in common only once; what it stores is what each enqueue would.
+#[tokio::test]
+async fn a_bulk_stores_what_each_enqueue_would() {
+    let client = Client::in_memory().with_clock(Clock::manual(START));
+    let store = client.broker();
+    let jobs = || {
+        let texts = ["", "plain", "\\ud800 \" \u{1f600} \u{7}", "\"jid\":\"x\",\"args\":[]}"];
+        texts.map(|text| Particular::new(text, serde_json::json!([{"jid": text}, [[1.5]]])))
+    };
+    let without_jid = |bytes: &[u8]| {
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        let jid = Payload::parse(bytes).unwrap().jid().to_string();
+        assert_eq!(text.matches(&jid).count(), 1, "{text}");
+        text.replace(&jid, "…")
+    };
+    // Plainly; under options of the enqueue; and for later.
+    for way in 0..3_u64 {
+        let queue = format!("bulk{way}");
+        let later = Duration::from_secs(3600 * (way / 2));
+        let bulk = kiq::enqueue_all(jobs()).queue(&queue).delay(later);
+        let bulk = if way == 1 { bulk.no_retry().tags(["t"]) } else { bulk };
+        let receipts = bulk.on(&client).await.unwrap();
+        for job in jobs() {
+            let one = kiq::enqueue(job).queue(&queue).delay(later);
+            let one = if way == 1 { one.no_retry().tags(["t"]) } else { one };
+            let _receipt = one.on(&client).await.unwrap();
+        }
+        let stored: Vec<Vec<u8>> = match way {
+            2 => {
+                let page = store.set_page(JobSet::Scheduled, 0, 100).await.unwrap();
+                page.into_iter().map(|entry| entry.payload).collect()
+            }
+            _ => store.queue_page(&queue, 0, 100).await.unwrap(),
+        };
+        let of_the_bulk = |bytes: &&Vec<u8>| {
+            let jid = Payload::parse(bytes).unwrap().jid().clone();
+            receipts.iter().any(|receipt| receipt.jid == jid && receipt.queue == queue)
+        };
+        let (bulk, one_by_one): (Vec<_>, Vec<_>) = stored.iter().partition(of_the_bulk);
+        let texts = |stored: Vec<&Vec<u8>>| {
+            let mut texts: Vec<String> = stored.into_iter().map(|bytes| without_jid(bytes)).collect();
+            texts.sort();
+            texts
+        };
+        assert_eq!(bulk.len(), 4);
+        assert_eq!(texts(bulk), texts(one_by_one));
+    }
+}
+
+/// What another reader could not read is refused wherever in a bulk it is, and nothing of the bulk is stored.
+#[tokio::test]
+async fn a_bulk_with_one_job_nobody_can_read_stores_nothing() {
+    let client = Client::in_memory();
+    let deep = (0..200).fold(serde_json::Value::Null, |inner, _| serde_json::json!([inner]));
+    let jobs = [Particular::new("fine", serde_json::Value::Null), Particular::new("deep", deep)];
+    let error = kiq::enqueue_all(jobs).on(&client).await.unwrap_err();
+    assert!(matches!(error.first(), Some(EnqueueError::Unreadable { .. })), "{error}");
+    assert_eq!(client.broker().stats().await.unwrap().enqueued, 0);
+}
+
 /// E6: an id that is given twice in a bulk is an error, as is a number of ids that does not fit.
 #[tokio::test]
 async fn e6_a_jid_given_twice_in_a_bulk_is_an_error() {

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use kiq::{
     App, Client, EnqueueError, Event, Failure, JobContext, JobResult, JobSet, NextEnqueue, NextRun, Outgoing, Receipt,
-    RunMiddleware, Stored,
+    Report, RunMiddleware, Stored,
 };
 use tokio::sync::Semaphore;
 
-use crate::jobs::{Note, Notes};
+use crate::jobs::{CompleteOrder, Note, Notes, Service};
 use crate::setup::{START, Setup, on_every_broker};
 
 fn notes(cx: &JobContext) -> Arc<Notes> {
@@ -188,4 +188,45 @@ fn middleware_is_listed_and_removed_by_name() {
 
     let error = app.without("outer").unwrap_err().to_string();
     assert_eq!(error, r#"no middleware is named "outer"; those there are: stamp, inner"#);
+}
+
+/// A71: what an application adds is on in a test that asks for its `App`, and runs through the drain: middleware, rules, handlers.
+#[tokio::test]
+async fn an_applications_middleware_runs_in_the_drain_of_a_test() {
+    let notes = Notes::default();
+    let app = App::new().data(notes.clone()).run_middleware(outer).enqueue_middleware(stop);
+    let kiq = kiq_testing::fake().app(&app);
+
+    let stopped = Note::enqueue("stop me").await.unwrap();
+    let _ = Note::enqueue("work").await.unwrap();
+    let done = kiq.drain_all().await.unwrap();
+
+    assert_eq!((stopped.stored, done.count::<Note>()), (Stored::Stopped, 1));
+    assert_eq!(notes.all(), ["outer Note work", "work", "outer ends true"]);
+}
+
+/// A29, A71: chapter 2 in a test of one's own: twenty days in no time, and one death.
+#[tokio::test]
+async fn the_twenty_days_of_a_dead_service_take_no_time_in_a_test() {
+    let (errors, deaths) = (Notes::default(), Notes::default());
+    let note = |notes: &Notes| {
+        let notes = notes.clone();
+        move |report: Report| {
+            notes.add(format!("{} {}", report.class(), report.attempt()));
+            std::future::ready(())
+        }
+    };
+    let app = App::new().data(Notes::default()).data(Service::down()).on_error(note(&errors)).on_death(note(&deaths));
+    let kiq = kiq_testing::fake().app(&app);
+    let _ = CompleteOrder::enqueue(1234).await.unwrap();
+
+    let days = |days: u64| Duration::from_secs(days * 86_400);
+    let first = kiq.advance(days(19)).await.unwrap();
+    assert!(first.count::<CompleteOrder>() > 20 && errors.all().is_empty() && deaths.all().is_empty());
+    kiq.advance(days(3)).await.unwrap();
+
+    assert_eq!(
+        (errors.all(), deaths.all()),
+        (vec!["CompleteOrder 26".to_owned()], vec!["CompleteOrder 26".to_owned()])
+    );
 }

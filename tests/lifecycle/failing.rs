@@ -13,6 +13,7 @@ fn error(job: &Payload) -> (String, String) {
 }
 
 on_every_broker! {
+    /// A70: the job's own list of transient errors.
     async fn a_transient_failure_is_retried_until_it_succeeds(s: Setup) {
         let receipt = Pay::enqueue(3).on(&s.client).await.unwrap();
 
@@ -56,6 +57,7 @@ on_every_broker! {
         assert_eq!(dead[0].at, Some(START + Duration::from_secs(360)));
     }
 
+    /// A22: `retry = 0`, `retry = false`, `dead = false`.
     async fn no_retries_left_is_death_and_false_leaves_nothing(s: Setup) {
         let _ = Steal::enqueue(1).on(&s.client).await.unwrap();
         let _ = FailOnce::enqueue(2).on(&s.client).await.unwrap();

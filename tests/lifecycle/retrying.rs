@@ -14,6 +14,7 @@ async fn next(events: &mut kiq_testing::Events, class: &str) -> Next {
 }
 
 on_every_broker! {
+    /// A22: so long in place of so often.
     async fn retry_for_goes_by_the_time_since_the_first_failure(s: Setup) {
         let _ = Insist::enqueue().on(&s.client).await.unwrap();
 
@@ -85,6 +86,7 @@ on_every_broker! {
         assert_eq!(job.get::<String>("error_message").as_deref(), Some("the service is down"));
     }
 
+    /// A22: where a job's retries go.
     async fn retries_go_to_the_retry_queue(s: Setup) {
         let _ = MoveOver::enqueue().on(&s.client).await.unwrap();
 

@@ -18,6 +18,7 @@ on_every_broker! {
         assert_eq!((stats.processed, stats.unsettled(), stats.processes), (1, 0, 0));
     }
 
+    /// A20: interrupted by a deploy is not failed.
     async fn a_job_beyond_the_deadline_is_given_back_and_runs_again(s: Setup) {
         let receipt = Linger::enqueue(3_600_000).on(&s.client).await.unwrap();
         let _ = Note::enqueue("behind it").on(&s.client).await.unwrap();

@@ -307,6 +307,10 @@ impl<J: Job> IntoFuture for EnqueueAll<J> {
             let client = self.set.client().map_err(BulkError::before_any)?;
             let replicas = client.replicas(self.set.durable).map_err(BulkError::before_any)?;
             let at = self.set.at(client.clock().now());
+            if self.jids.is_none() && self.set.once.is_none() && client.around.is_empty() {
+                let jobs = client.bulk(&self.jobs, &self.set, at).map_err(BulkError::before_any)?;
+                return client.push_all(jobs, replicas).await;
+            }
             let payloads = self.payloads(&client).map_err(BulkError::before_any)?;
             client.push_all_through(payloads, at, self.set.once, replicas).await
         })

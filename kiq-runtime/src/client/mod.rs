@@ -1,6 +1,7 @@
 //! Putting jobs in: now, in a while, at a time, many at once.
 
 pub mod ambient;
+mod bulk;
 mod enqueue;
 #[cfg(feature = "redis")]
 mod environment;
@@ -327,13 +328,23 @@ impl Client {
         }
     }
 
-    /// Settles queue and time, and checks what is about to be stored against what every reader can read.
+    /// A payload as it is stored, checked against what every reader can read.
     fn prepare(
         &self,
         mut payload: Payload,
         at: Option<Timestamp>,
         once: Option<&Once>,
     ) -> Result<(NewJob, Receipt), EnqueueError> {
+        let (queue, at) = self.complete(&mut payload, at)?;
+        self.check(&payload, &queue, at, once)
+    }
+
+    /// Writes what is known only now: the time, and the values it carries. Answers where it goes, and when.
+    fn complete(
+        &self,
+        payload: &mut Payload,
+        at: Option<Timestamp>,
+    ) -> Result<(String, Option<Timestamp>), EnqueueError> {
         let now = self.clock.now();
         let queue = payload.queue().unwrap_or_default();
         if let Some(fault) = queue_name_fault(&queue) {
@@ -345,25 +356,38 @@ impl Client {
             at => at.filter(|at| *at > now),
         };
         payload.remove("at");
-        Context::here().write(&mut payload)?;
+        Context::here().write(payload)?;
         match at {
             Some(_) => payload.remove("enqueued_at"),
             None => payload.set_time("enqueued_at", now),
         }
+        Ok((queue, at))
+    }
+
+    fn check(
+        &self,
+        payload: &Payload,
+        queue: &str,
+        at: Option<Timestamp>,
+        once: Option<&Once>,
+    ) -> Result<(NewJob, Receipt), EnqueueError> {
         let text = payload.to_text();
-        if text.len() > self.payload_limit {
-            return Err(EnqueueError::TooLarge {
-                class: payload.class().to_owned(),
-                size: text.len(),
-                limit: self.payload_limit,
-            });
-        }
+        self.check_size(payload.class(), &text)?;
         if let Err(source) = payload.check_written(&text) {
             return Err(EnqueueError::Unreadable { source });
         }
         let guard = once.map(|once| guard(once, payload.jid())).transpose()?;
-        let receipt = Receipt { jid: payload.jid().clone(), queue: queue.clone(), at, stored: Stored::New };
-        Ok((NewJob { payload: text, queue, at, guard }, receipt))
+        let receipt = Receipt { jid: payload.jid().clone(), queue: queue.to_owned(), at, stored: Stored::New };
+        Ok((NewJob { payload: text, queue: queue.to_owned(), at, guard }, receipt))
+    }
+
+    fn check_size(&self, class: &str, text: &str) -> Result<(), EnqueueError> {
+        match text.len() > self.payload_limit {
+            true => {
+                Err(EnqueueError::TooLarge { class: class.to_owned(), size: text.len(), limit: self.payload_limit })
+            }
+            false => Ok(()),
+        }
     }
 
     fn payload<J: Job>(&self, job: &J, set: &Overrides) -> Result<Payload, EnqueueError> {

@@ -68,7 +68,10 @@ pub struct ArgsWriter {
 impl ArgsWriter {
     /// An empty array, for the job of that name.
     pub fn new(job: &'static str) -> Self {
-        ArgsWriter { job, json: vec![b'['], count: 0, fault: None }
+        // Most fit.
+        let mut json = Vec::with_capacity(64);
+        json.push(b'[');
+        ArgsWriter { job, json, count: 0, fault: None }
     }
 
     /// Adds one argument. The first that cannot be written is reported by [`finish`](Self::finish).

@@ -167,7 +167,12 @@ impl Context {
         }
     }
 
-    /// The same for code that is not async; without values, the direct call.
+    /// One of them.
+    pub(crate) fn value<T: Clone + DeserializeOwned + 'static>(&self, key: &Current<T>) -> Option<T> {
+        self.get(key.name)
+    }
+
+    /// Runs code that is not async with them; without values, the direct call.
     pub(crate) fn sync_scope<R>(self, function: impl FnOnce() -> R) -> R {
         match self.0 {
             None => function(),
@@ -214,7 +219,12 @@ impl Context {
 
 /// Runs a future with the values that a job carries, in place of those here; of a job that carries none, as it is.
 pub(crate) async fn with_carried<F: Future>(job: &Payload, future: F) -> F::Output {
-    match Context::carried(job) {
+    with(Context::carried(job), future).await
+}
+
+/// The same with what was found there.
+pub(crate) async fn with<F: Future>(carried: Option<Context>, future: F) -> F::Output {
+    match carried {
         None => future.await,
         Some(context) => HERE.scope(context, future).await,
     }

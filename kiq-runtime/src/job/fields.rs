@@ -7,7 +7,9 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+use super::jid::Jid;
 use super::json;
+use super::payload::PayloadError;
 
 /// The fields. Of a name that comes twice the last counts, as for Ruby.
 #[derive(Clone)]
@@ -158,6 +160,28 @@ impl Fields {
         self.get(field).map_or_else(|| "nothing".to_owned(), |raw| raw.chars().take(40).collect())
     }
 
+    /// The object with gaps for the arguments and the id.
+    pub(super) fn record(&self) -> Record {
+        let mut texts = [String::new(), String::new(), String::new()];
+        // The gap before which we are; an id and arguments in another order than ours do not come from here.
+        let mut gap = 0;
+        for (at, (name, value)) in self.list.iter().enumerate() {
+            let name = self.text(*name);
+            let is_gap = matches!((name, gap), ("args", 0) | ("jid", 1));
+            let Some(text) = texts.get_mut(gap) else { break };
+            text.push(if at > 0 { ',' } else { '{' });
+            text.push_str(&json_string(name));
+            text.push(':');
+            if is_gap {
+                gap += 1;
+            } else {
+                text.push_str(self.text(*value));
+            }
+        }
+        texts.iter_mut().skip(2).for_each(|text| text.push('}'));
+        Record(texts)
+    }
+
     /// The JSON object.
     pub(super) fn to_text(&self) -> String {
         let mut text = String::with_capacity(self.read.len() + self.written.len() + 16);
@@ -176,6 +200,28 @@ impl Fields {
         }
         text.push('}');
         text
+    }
+}
+
+/// A job's record with gaps: what comes before the arguments, between them and the id, and after that.
+#[derive(Debug)]
+pub(crate) struct Record([String; 3]);
+
+impl Record {
+    /// The record of a job with these arguments, a JSON array, and this id.
+    pub(crate) fn with(&self, args: &str, jid: &Jid) -> String {
+        let Record([before, between, after]) = self;
+        [before, args, between, "\"", jid.as_str(), "\"", after].concat()
+    }
+
+    /// Whether every reader can read `text`, the record with some arguments. The rest of it was checked with the first.
+    pub(crate) fn check(text: &str) -> Result<(), PayloadError> {
+        match json::is_simple(text) {
+            true => Ok(()),
+            false => {
+                json::fields(text, |_, _| ()).map_err(|fault| PayloadError::NotAnObject { reason: fault.to_string() })
+            }
+        }
     }
 }
 

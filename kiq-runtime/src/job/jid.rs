@@ -26,9 +26,18 @@ pub struct Jid(Arc<str>);
 impl Jid {
     /// A new id from the system's random source.
     pub fn random() -> Self {
+        Jid::of(random::bytes())
+    }
+
+    /// So many new ids, sooner than one by one.
+    pub(crate) fn draw(count: usize) -> Vec<Self> {
+        random::many(count).into_iter().map(Jid::of).collect()
+    }
+
+    fn of(bytes: [u8; 12]) -> Self {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let mut text = [b'0'; 24];
-        for (pair, byte) in text.chunks_exact_mut(2).zip(random::bytes::<12>()) {
+        for (pair, byte) in text.chunks_exact_mut(2).zip(bytes) {
             let nibbles = [byte >> 4, byte & 15];
             for (digit, nibble) in pair.iter_mut().zip(nibbles) {
                 *digit = DIGITS.get(usize::from(nibble)).copied().unwrap_or(b'0');

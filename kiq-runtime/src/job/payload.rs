@@ -13,9 +13,9 @@ use serde_json::value::RawValue;
 
 use crate::clock::Timestamp;
 
+pub(crate) use super::fields::Record;
 use super::fields::{Fields, Place, text_of};
 use super::jid::Jid;
-use super::json;
 use super::options::{MAX_RETRIES, Retry};
 
 /// Numbers from here on are milliseconds, smaller ones seconds: 10¹¹ s is the year 5138, 10¹¹ ms is 1973.
@@ -58,14 +58,15 @@ impl Payload {
         Payload { fields, class, jid }
     }
 
+    /// What jobs that differ from this one in arguments and id have in common.
+    pub(crate) fn record(&self) -> Record {
+        self.fields.record()
+    }
+
     /// Whether every reader can read `text`, which is what this payload is written as: the same as parsing it, for a
     /// payload whose fields are JSON already.
     pub(crate) fn check_written(&self, text: &str) -> Result<(), PayloadError> {
-        if !json::is_simple(text)
-            && let Err(fault) = json::fields(text, |_, _| ())
-        {
-            return Err(PayloadError::NotAnObject { reason: fault.to_string() });
-        }
+        Record::check(text)?;
         if self.fields.get("class").and_then(text_of).is_none() {
             return Err(PayloadError::NoClass { found: self.fields.excerpt("class") });
         }

@@ -11,8 +11,9 @@ use tracing::Instrument as _;
 use crate::broker::UnitOfWork;
 use crate::clock::instant;
 use crate::events::Event;
+use crate::job::current::{self, Context};
 use crate::job::{
-    BoxFuture, Failure, JobContext, JobResult, Payload, PayloadError, RetryIn, TRACE, TimedOut, active_job, current,
+    BoxFuture, Failure, JobContext, JobResult, Payload, PayloadError, RetryIn, TRACE, TimedOut, active_job,
 };
 
 use super::Shared;
@@ -61,7 +62,8 @@ pub(super) async fn perform(shared: &Shared, unit: &UnitOfWork) -> Ended {
         elapsed = tracing::field::Empty,
         trace_id = tracing::field::Empty,
     );
-    if let Some(trace) = TRACE.of(job.payload()) {
+    let carried = Context::carried(job.payload());
+    if let Some(trace) = carried.as_ref().and_then(|carried| carried.value(&TRACE)) {
         span.record("trace_id", trace.trace_id());
     }
     shared.events.tell(|| Event::Started { job: job.clone() });
@@ -73,7 +75,7 @@ pub(super) async fn perform(shared: &Shared, unit: &UnitOfWork) -> Ended {
                 tracing::debug!("start");
                 within(timeout, guarded(|| shared.around.run(job.clone(), def.run))).await
             };
-            current::with_carried(job.payload(), run.instrument(span.clone())).await
+            current::with(carried, run.instrument(span.clone())).await
         }
         None => Err(Failure::new("kiq::UnknownJob", unknown(shared, job.payload())).before_it_began()),
     };

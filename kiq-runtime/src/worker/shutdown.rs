@@ -16,6 +16,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use crate::events::Event;
+use crate::job::Payload;
 
 use super::capsule::Running;
 use super::heartbeat::Duties;
@@ -77,6 +78,9 @@ pub(super) async fn when_told(
 
 async fn give_back(shared: &Shared, left: &[crate::broker::UnitOfWork]) {
     for unit in left {
+        if let Ok(job) = Payload::parse(&unit.payload) {
+            tracing::warn!(class = job.class(), jid = %job.jid(), queue = &*unit.queue, "it will run again: it did not end in time");
+        }
         // A suspect that is stopped has not killed its process: it goes back as it was before it began.
         if let Err(error) = suspect::acquit(shared, unit).await {
             tracing::debug!(%error, "a suspect goes back with a death too many");

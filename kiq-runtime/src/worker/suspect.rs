@@ -49,7 +49,11 @@ pub(super) async fn admit(shared: &Shared, unit: &UnitOfWork, payload: &Payload)
     let mut pauses = Pauses::new();
     loop {
         match shared.consumer.mark(unit, &marked).await {
-            Ok(Settled::Applied { .. }) => return Verdict::Suspect(permit),
+            Ok(Settled::Applied { .. }) => {
+                let (class, jid, queue) = (payload.class(), payload.jid(), &*unit.queue);
+                tracing::warn!(class, %jid, queue, "it may run again: the process that held it died, or lost its lease");
+                return Verdict::Suspect(permit);
+            }
             Ok(Settled::Stale) => return Verdict::TakenOver,
             Err(error) => tracing::debug!(%error, "a suspect waits for the store"),
         }

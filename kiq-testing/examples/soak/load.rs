@@ -39,9 +39,9 @@ pub async fn send(
     answer.map(|_| ())
 }
 
-/// Many quick jobs at once.
-pub async fn bulk(count: usize, client: &Client, ledger: &Ledger) {
-    let receipts = kiq::enqueue_all((0..count).map(|_| Task::new("quick", ""))).on(client).await.unwrap();
+/// Many jobs of one kind at once.
+pub async fn bulk(count: usize, what: &str, client: &Client, ledger: &Ledger) {
+    let receipts = kiq::enqueue_all((0..count).map(|_| Task::new(what, ""))).on(client).await.unwrap();
     for receipt in receipts {
         ledger.note(&Entry::Stored { jid: receipt.jid.to_string() });
     }

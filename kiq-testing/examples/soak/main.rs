@@ -108,12 +108,17 @@ async fn soak(plan: &Plan) -> bool {
     let started = Instant::now();
 
     if plan.bulk > 0 {
-        load::bulk(plan.bulk, &client, &ledger).await;
+        // A freeze takes seconds, so that there must be enough to do meanwhile for all of them to hit running jobs.
+        let what = if plan.profile == "freeze" { "wait 20" } else { "quick" };
+        load::bulk(plan.bulk, what, &client, &ledger).await;
     }
     let mut nemesis = Nemesis::new(server, Arc::clone(&ledger), Dice::new(plan.seed));
     let producers = load::Producers::start(plan, nemesis.proxy_url(), &ledger);
     let over = started + plan.load_for;
     let mut done = 0;
+    if plan.bulk > 0 {
+        nemesis.until_processed(1).await;
+    }
     while done < plan.mishaps && Instant::now() < over {
         let happened = match plan.profile.as_str() {
             "kill9" => nemesis.kill_worker().await,

@@ -1,4 +1,4 @@
-//! `defaults!` is for the jobs of its module, and for those of modules that import it.
+//! A65: `defaults!` is for the jobs of its module, and for those of modules that import it.
 
 use std::time::Duration;
 

@@ -257,16 +257,16 @@ impl Inner {
                 }
             }
         }
-        let mut outcomes: Outcomes =
-            jobs.iter().map(|_| Err(PushError::Unknown(self.link.surprised().error))).collect();
+        let mut outcomes: Vec<Option<Result<Pushed, PushError>>> = jobs.iter().map(|_| None).collect();
         for (group, answer) in groups.iter().zip(answers) {
             for ((at, _), outcome) in group.members.iter().zip(self.judge(group, answer)) {
                 if let Some(slot) = outcomes.get_mut(*at) {
-                    *slot = outcome;
+                    *slot = Some(outcome);
                 }
             }
         }
-        outcomes
+        let unheard_of = || Err(PushError::Unknown(self.link.surprised().error));
+        outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(unheard_of)).collect()
     }
 
     /// Sends the groups' commands, and waits for the replicas if that is asked for. Answers for each of them.
