@@ -52,6 +52,7 @@ const CRATES: &[(&str, &[&str], &str)] = &[
         &["kiq_runtime"],
         "it sees public items of the runtime; the facade depends on it for tests only",
     ),
+    ("kiq-cli/src", &["kiq"], "the operator's tool has nothing that a user's program cannot have"),
     ("src", &["kiq_macros", "kiq_runtime"], "the facade re-exports and documents"),
 ];
 

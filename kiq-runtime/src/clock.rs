@@ -113,7 +113,7 @@ impl fmt::Debug for Timestamp {
 }
 
 /// `90s`, `10m`, `1h`, `7d`, `2w`; a number alone is seconds.
-pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
+pub fn parse_duration(text: &str) -> Option<Duration> {
     let (number, unit) = match text.find(|c: char| !c.is_ascii_digit()) {
         Some(at) => text.split_at(at),
         None => (text, "s"),
