@@ -101,7 +101,8 @@ const WORDS: &[Word] = &[
             "kiq-runtime/src/clock.rs",
             // tokio's, for its `timeout_at`: waits for the network, which no test sets.
             "kiq-runtime/src/broker/redis/wake.rs",
-            // The start of a real process, and tokio's clock, which a test's may follow.
+            // The patience with real processes, and tokio's clock, which a test's may follow.
+            "kiq-testing/src/ledger.rs",
             "kiq-testing/src/redis.rs",
             "kiq-testing/src/hand.rs",
         ],

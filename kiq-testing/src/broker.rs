@@ -10,8 +10,8 @@ use kiq_runtime::error::BrokerError;
 use kiq_runtime::job::{BoxFuture, Jid, Payload};
 
 use crate::drain;
+use crate::drained::Outcome;
 use crate::fake::{Fake, Inner};
-use crate::report::Outcome;
 
 /// Jobs that jobs enqueue run inside of them; so deep, and a test's stack still holds them.
 const DEEPEST: usize = 16;

@@ -9,8 +9,8 @@ use kiq_runtime::error::BrokerError;
 use kiq_runtime::job::BoxFuture;
 use kiq_runtime::worker::BuildError;
 
+use crate::drained::{Drained, Outcome, Run};
 use crate::fake::{Fake, is_of};
-use crate::report::{Outcome, Report, Run};
 
 /// Runs in one drain before it is taken for endless.
 pub const DEFAULT_LIMIT: usize = 10_000;
@@ -18,7 +18,7 @@ pub const DEFAULT_LIMIT: usize = 10_000;
 /// Jobs about to be run. Awaiting it runs them, and answers what ran.
 ///
 /// # Errors
-/// [`DrainError`]; its [`report`](DrainError::report) has what ran before.
+/// [`DrainError`]; its [`drained`](DrainError::drained) has what ran before.
 #[must_use = "no job runs until this is awaited"]
 pub struct Drain<'a> {
     fake: &'a Fake,
@@ -53,7 +53,7 @@ impl<'a> Drain<'a> {
         self
     }
 
-    /// Answers what failed in the report, and not as an error.
+    /// Answers what failed among the runs, and not as an error.
     pub fn allow_failures(mut self) -> Self {
         self.plan.failures = true;
         self
@@ -67,7 +67,7 @@ impl<'a> Drain<'a> {
 }
 
 impl<'a> IntoFuture for Drain<'a> {
-    type Output = Result<Report, DrainError>;
+    type Output = Result<Drained, DrainError>;
     type IntoFuture = BoxFuture<'a, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
@@ -84,14 +84,14 @@ impl fmt::Debug for Drain<'_> {
     }
 }
 
-async fn play(fake: &Fake, plan: &Plan) -> Result<Report, DrainError> {
+async fn play(fake: &Fake, plan: &Plan) -> Result<Drained, DrainError> {
     let worker = fake.inner.worker()?;
-    let mut report = Report::default();
+    let mut drained = Drained::default();
     loop {
         worker.beat().await?;
         worker.promote().await;
-        if report.runs().len() >= plan.limit && is_queued(fake, plan.class) {
-            return Err(DrainError::Endless { limit: plan.limit, report: Box::new(report) });
+        if drained.runs().len() >= plan.limit && is_queued(fake, plan.class) {
+            return Err(DrainError::Endless { limit: plan.limit, drained: Box::new(drained) });
         }
         if let Some(run) = run_first(fake, |bytes| is_of(bytes, plan.class)).await? {
             let fails = match &run.outcome {
@@ -99,9 +99,9 @@ async fn play(fake: &Fake, plan: &Plan) -> Result<Report, DrainError> {
                 Outcome::Retry { .. } => !plan.retries,
                 _ => true,
             };
-            report.add(run);
+            drained.add(run);
             if fails && !plan.failures {
-                return Err(DrainError::Failed { report: Box::new(report) });
+                return Err(DrainError::Failed { drained: Box::new(drained) });
             }
             continue;
         }
@@ -113,7 +113,7 @@ async fn play(fake: &Fake, plan: &Plan) -> Result<Report, DrainError> {
     if let Some(until) = plan.until {
         fake.inner.hand.move_to(until).await;
     }
-    Ok(report)
+    Ok(drained)
 }
 
 /// Runs the first job in a queue that `wanted` answers true for.
@@ -134,7 +134,7 @@ pub(crate) async fn perform_one(fake: &Fake, class: &'static str) -> Result<Run,
     let run = run_first(fake, |bytes| is_of(bytes, Some(class))).await?.ok_or(DrainError::Empty { class })?;
     match run.outcome {
         Outcome::Done => Ok(run),
-        _ => Err(DrainError::Failed { report: Box::new(Report::of(run)) }),
+        _ => Err(DrainError::Failed { drained: Box::new(Drained::of(run)) }),
     }
 }
 
@@ -157,19 +157,19 @@ fn next_due(fake: &Fake, plan: &Plan) -> Option<Timestamp> {
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum DrainError {
-    /// A job failed: the last of the report.
-    #[error("{}", report.told_as_failure())]
+    /// A job failed: the last of what ran.
+    #[error("{}", drained.told_as_failure())]
     Failed {
         /// What ran, to the failure.
-        report: Box<Report>,
+        drained: Box<Drained>,
     },
     /// Jobs go on enqueueing jobs.
-    #[error("{}", report.told_as_endless(*limit))]
+    #[error("{}", drained.told_as_endless(*limit))]
     Endless {
         /// How many ran.
         limit: usize,
         /// What ran.
-        report: Box<Report>,
+        drained: Box<Drained>,
     },
     /// There is no such job in a queue.
     #[error(
@@ -195,9 +195,9 @@ pub enum DrainError {
 
 impl DrainError {
     /// What ran before; nothing, when it could not begin.
-    pub fn report(&self) -> Option<&Report> {
+    pub fn drained(&self) -> Option<&Drained> {
         match self {
-            DrainError::Failed { report } | DrainError::Endless { report, .. } => Some(report),
+            DrainError::Failed { drained } | DrainError::Endless { drained, .. } => Some(drained),
             _ => None,
         }
     }

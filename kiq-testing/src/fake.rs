@@ -16,8 +16,8 @@ use kiq_runtime::{Clock, Timestamp};
 
 use crate::broker::FakeBroker;
 use crate::drain::{Drain, DrainError, Plan};
+use crate::drained::{Drained, Run};
 use crate::hand::Hand;
-use crate::report::{Report, Run};
 use crate::waiting::{Enqueued, Waiting};
 
 /// The jobs of one test: kept in memory, looked at and run by the test. Cheap to clone; clones share the jobs.
@@ -204,9 +204,9 @@ impl Fake {
     /// let kiq = kiq_testing::fake();
     /// Grow::enqueue(1).await?;
     ///
-    /// let report = kiq.drain_all().await?;
+    /// let drained = kiq.drain_all().await?;
     ///
-    /// assert_eq!(report.count::<Grow>(), 3);
+    /// assert_eq!(drained.count::<Grow>(), 3);
     /// assert!(kiq.is_empty());
     /// # Ok(())
     /// # }
@@ -224,7 +224,7 @@ impl Fake {
     }
 
     /// Moves the clock on, and runs on the way what would have run, each at its time: queued jobs, scheduled ones, retries.
-    /// Failures are not answered as errors: they are retried, as their jobs say, and stand in the report.
+    /// Failures are not answered as errors: they are retried, as their jobs say, and stand in the answer.
     ///
     /// # Errors
     /// [`DrainError::Endless`] and what else keeps jobs from being run.
@@ -247,7 +247,7 @@ impl Fake {
     /// # Ok(())
     /// # }
     /// ```
-    pub async fn advance(&self, by: Duration) -> Result<Report, DrainError> {
+    pub async fn advance(&self, by: Duration) -> Result<Drained, DrainError> {
         let until = Some(self.now() + by);
         Drain::new(self, Plan { until, retries: true, failures: true, ..Plan::default() }).await
     }

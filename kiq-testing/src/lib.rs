@@ -19,6 +19,7 @@ mod assertions;
 pub mod audit;
 mod broker;
 mod drain;
+mod drained;
 mod events;
 mod fake;
 #[cfg(feature = "gopher")]
@@ -28,7 +29,6 @@ pub mod ledger;
 mod mode;
 pub mod proxy;
 mod redis;
-mod report;
 mod snapshot;
 mod waiting;
 
@@ -37,6 +37,7 @@ pub use self::redis::{RedisServer, redis};
 pub use assertions::{Differences, Wanted};
 pub use audit::{Audit, Cause, Census};
 pub use drain::{DEFAULT_LIMIT, Drain, DrainError};
+pub use drained::{Drained, Outcome, Run};
 pub use events::Events;
 pub use fake::Fake;
 #[cfg(feature = "gopher")]
@@ -45,7 +46,6 @@ pub use gopher::gopher;
 pub use ledger::{Entry, Ledger};
 pub use mode::{Mode, Real, current, fake, inline, real};
 pub use proxy::{Fault, FaultProxy, Weather};
-pub use report::{Outcome, Report, Run};
 pub use waiting::{Enqueued, Waiting};
 
 /// The answer of a future that never waits.

@@ -125,7 +125,7 @@ async fn with_retries_the_last_failure_surfaces() {
     let error = kiq.drain_all().with_retries().await.unwrap_err();
 
     assert!(error.to_string().contains("try 3, failed for good"), "{error}");
-    assert_eq!(error.report().unwrap().runs().len(), 3);
+    assert_eq!(error.drained().unwrap().runs().len(), 3);
     assert_eq!(kiq.inspector().stats().await.unwrap().dead, 1);
 }
 
@@ -207,4 +207,37 @@ async fn the_programs_own_middleware_is_on() {
     kiq.drain_all().await.unwrap();
 
     assert_eq!(log.lines(), ["enqueue Note", "run Note", "note 1"]);
+}
+
+/// A71: so are its handlers, and what is expected to pass is told to none before the end.
+#[tokio::test]
+async fn the_programs_own_handlers_are_told() {
+    #[kiq::job(transient = [std::io::Error], retry = 1)]
+    async fn passes() -> Result<(), std::io::Error> {
+        Err(std::io::Error::other("busy"))
+    }
+    let log = Log::default();
+    let (errors, deaths) = (log.clone(), log.clone());
+    let app = kiq::App::new()
+        .on_error(move |report: kiq::Report| {
+            errors.write(format!("error of {} at {}", report.class(), report.attempt()));
+            std::future::ready(())
+        })
+        .on_death(move |report: kiq::Report| {
+            deaths.write(format!("death of {}", report.class()));
+            std::future::ready(())
+        });
+    let kiq = kiq_testing::fake().app(&app);
+    Hopeless::enqueue().retry(1).await.unwrap();
+    Passes::enqueue().await.unwrap();
+
+    kiq.drain_all().with_retries().allow_failures().await.unwrap();
+
+    let mut told = log.lines();
+    told.sort();
+    let expected = ["death of Hopeless", "death of Passes", "error of Hopeless at 1", "error of Hopeless at 2"];
+    assert_eq!(
+        told.iter().filter(|line| !line.contains("error of Passes at 2")).collect::<Vec<_>>(),
+        expected.each_ref()
+    );
 }

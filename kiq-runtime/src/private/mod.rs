@@ -79,6 +79,19 @@ macro_rules! __register_error {
     ($error:ty) => {};
 }
 
+/// What holds where it is written: the compiler looks for the traits of `kiq::defaults!` and `kiq::queues!` there.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __scope {
+    () => {
+        $crate::private::Scope::of(|| {
+            #[allow(unused_imports)]
+            use $crate::private::{AnyQueue as _, NoDefaults as _};
+            ($crate::private::Here.kiq_defaults(), $crate::private::Here.kiq_queues())
+        })
+    };
+}
+
 /// Marks a program as one for tests, by being linked into it.
 #[cfg(feature = "inventory")]
 #[doc(hidden)]
@@ -95,19 +108,6 @@ macro_rules! __testing_tool {
 #[macro_export]
 macro_rules! __testing_tool {
     () => {};
-}
-
-/// What holds where it is written: the compiler looks for the traits of `kiq::defaults!` and `kiq::queues!` there.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __scope {
-    () => {
-        $crate::private::Scope::of(|| {
-            #[allow(unused_imports)]
-            use $crate::private::{AnyQueue as _, NoDefaults as _};
-            ($crate::private::Here.kiq_defaults(), $crate::private::Here.kiq_queues())
-        })
-    };
 }
 
 /// The queue's name, when it may be one.

@@ -60,7 +60,7 @@ async fn an_order_that_is_not_there_fails_for_a_reason_that_will_not_pass() {
 
     let error = kiq.drain_all().await.unwrap_err();
 
-    let run = &error.report().unwrap().runs()[0];
+    let run = &error.drained().unwrap().runs()[0];
     assert!(!run.outcome.error().unwrap().is_transient, "{error}");
 }
 

@@ -8,7 +8,7 @@ use kiq_runtime::job::{ArgsError, Jid, Job, Payload};
 
 /// The runs of a drain, in order.
 #[derive(Clone, Debug, Default)]
-pub struct Report {
+pub struct Drained {
     runs: Vec<Run>,
 }
 
@@ -107,9 +107,9 @@ impl Run {
     }
 }
 
-impl Report {
+impl Drained {
     pub(crate) fn of(run: Run) -> Self {
-        Report { runs: vec![run] }
+        Drained { runs: vec![run] }
     }
 
     pub(crate) fn add(&mut self, run: Run) {
@@ -180,7 +180,7 @@ impl fmt::Display for Run {
     }
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for Drained {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.runs.iter().try_for_each(|run| writeln!(f, "{} {run}", run.at))
     }
