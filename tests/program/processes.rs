@@ -108,8 +108,8 @@ async fn term_and_int_let_jobs_end_and_the_program_ends_with_zero() {
         let client = Client::connect(&server.url()).unwrap();
         let inspector = Inspector::new(&client);
         let mut worker = Worker::start(&server, &["-v"]);
-        naps(&client, 0.3).await;
-        worker.until("start");
+        let receipt = Nap::enqueue(0.3).on(&client).await.unwrap();
+        worker.until(receipt.jid.as_str());
 
         worker.signal(signal);
 
@@ -143,7 +143,7 @@ async fn ttin_logs_what_every_processor_is_doing() {
     let client = Client::connect(&server.url()).unwrap();
     let mut worker = Worker::start(&server, &["-v", "-t", "1"]);
     let receipt = Nap::enqueue(3600.0).on(&client).await.unwrap();
-    worker.until("start");
+    worker.until(receipt.jid.as_str());
 
     worker.signal("TTIN");
 
