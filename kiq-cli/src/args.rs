@@ -126,6 +126,22 @@ pub(crate) fn command() -> Command {
         .subcommand(process("stop", "Have processes stop"))
         .subcommand(Command::new("deploy").about("Mark on the charts that a new version runs").arg(Arg::new("label").value_name("LABEL").required(true).help("Its name: a commit's hash and title, say")))
         .subcommand(crate::check::command())
+        .subcommand(
+            Command::new("ruby")
+                .about("Between Ruby and Rust: classes for jobs, functions for classes")
+                .subcommand_required(true)
+                .subcommand(
+                    Command::new("stubs")
+                        .about("Ruby classes with which Sidekiq enqueues the jobs of a worker program")
+                        .arg(Arg::new("program").value_name("PROGRAM").required(true).help("The worker program, which knows its jobs")),
+                )
+                .subcommand(
+                    Command::new("skeletons")
+                        .about("Rust functions for the classes of the jobs in Redis, or in a file")
+                        .arg(Arg::new("file").long("file").value_name("FILE").value_parser(value_parser!(PathBuf)).help("Payloads, one a line, instead of those in Redis"))
+                        .arg(Arg::new("sample").long("sample").value_name("N").default_value("1000").value_parser(value_parser!(usize)).help("Jobs to look at in each queue and set, at most")),
+                ),
+        )
         .subcommand(Command::new("doctor").about("Is this Redis fit to keep jobs, and does everything run?"))
         .subcommand(Command::new("config").about("Settings").subcommand_required(true).subcommand(Command::new("show").about("Every setting, and who said it")))
         .subcommand(Command::new("completions").about("Completions for a shell").arg(Arg::new("shell").value_name("SHELL").required(true).value_parser(value_parser!(Shell)).help("The shell")))
