@@ -142,6 +142,11 @@ pub(crate) fn command() -> Command {
                         .arg(Arg::new("sample").long("sample").value_name("N").default_value("1000").value_parser(value_parser!(usize)).help("Jobs to look at in each queue and set, at most")),
                 ),
         )
+        .subcommand(
+            Command::new("top").about("A live view: queues, what runs, processes").arg(
+                Arg::new("every").long("every").value_name("TIME").default_value("2s").value_parser(duration).help("How often to look"),
+            ),
+        )
         .subcommand(Command::new("doctor").about("Is this Redis fit to keep jobs, and does everything run?"))
         .subcommand(Command::new("config").about("Settings").subcommand_required(true).subcommand(Command::new("show").about("Every setting, and who said it")))
         .subcommand(Command::new("completions").about("Completions for a shell").arg(Arg::new("shell").value_name("SHELL").required(true).value_parser(value_parser!(Shell)).help("The shell")))

@@ -39,6 +39,7 @@ pub(crate) async fn run(
             _ => Ok(()),
         },
         "doctor" => check::doctor(inspector, output).await,
+        "top" => crate::top::run(inspector, given).await,
         "config" => show_settings(settings, output),
         other => Err(Fault::Usage(format!("{other} is not known"))),
     }
