@@ -30,6 +30,10 @@ const ANSWERS: &[(&[&str], &str)] = &[
     (&[""], "0"),
 ];
 
+/// The quick tests of the store, which see most mutants: asked first. What they let pass all others are asked about.
+const FIRST: &str = "binary(brokers) and test(/^(fetching|idempotent|inspecting|promoting|reclaiming|redis_faults|redis_only|\
+                     resync|settling|waiting)::/)";
+
 /// Commands without which nothing that can be told from outside changes: script, how the line begins, and why.
 const NOT_NEEDED: &[(&str, &str, &str)] = &[];
 
@@ -155,10 +159,16 @@ fn what_is_not_needed_is_there() {
     }
 }
 
-/// Runs the tests on the scripts of a folder: what failed first, or nothing.
+/// Runs tests on the scripts of a folder until one fails: what failed, or nothing.
 fn run(folder: &Path) -> Option<String> {
+    run_some(folder, &["--test", "brokers", "-E", FIRST])
+        .or_else(|| run_some(folder, &["--test", "brokers", "--test", "lifecycle"]))
+}
+
+fn run_some(folder: &Path, which: &[&str]) -> Option<String> {
     let output = Command::new(env!("CARGO"))
-        .args(["nextest", "run", "--profile", "mutants", "--all-features", "--test", "brokers", "--test", "lifecycle"])
+        .args(["nextest", "run", "--profile", "mutants", "--all-features", "--max-fail", "1:immediate"])
+        .args(which)
         .args(["--color", "never", "--failure-output", "never", "--no-input-handler"])
         .current_dir(root())
         .env("RUSTFLAGS", "--cfg kiq_lua_from")

@@ -103,6 +103,7 @@ impl RedisConsumer {
         lease.arg(keys::lease(self.me()));
         self.link.ask(lease).await?;
         self.held.set_lease(None);
+        self.held.spend_reserved();
         let spent = self.held.spent();
         if !spent.is_empty() {
             let mut forget = redis::cmd("HDEL");
