@@ -40,6 +40,19 @@ use crate::job::failure::OutputError;
 use crate::job::options::{MAX_RETRIES, queue_name_fault, retry_for_fault};
 use crate::job::{Failure, FromJobContext, JobOutput, RetryContext, chain, plan, retry_in};
 
+/// What holds where it is written: the compiler looks for the traits of `kiq::defaults!` and `kiq::queues!` there.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __scope {
+    () => {
+        $crate::private::Scope::of(|| {
+            #[allow(unused_imports)]
+            use $crate::private::{AnyQueue as _, NoDefaults as _};
+            ($crate::private::Here.kiq_defaults(), $crate::private::Here.kiq_queues())
+        })
+    };
+}
+
 /// Puts a job on the link-time list. Owned by the runtime, so that the runtime's feature decides and the unsafe tokens
 /// are not the user's.
 #[cfg(feature = "inventory")]
@@ -77,19 +90,6 @@ macro_rules! __register_error {
 #[macro_export]
 macro_rules! __register_error {
     ($error:ty) => {};
-}
-
-/// What holds where it is written: the compiler looks for the traits of `kiq::defaults!` and `kiq::queues!` there.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __scope {
-    () => {
-        $crate::private::Scope::of(|| {
-            #[allow(unused_imports)]
-            use $crate::private::{AnyQueue as _, NoDefaults as _};
-            ($crate::private::Here.kiq_defaults(), $crate::private::Here.kiq_queues())
-        })
-    };
 }
 
 /// Marks a program as one for tests, by being linked into it.
