@@ -126,6 +126,11 @@ pub(crate) fn command() -> Command {
         .subcommand(process("stop", "Have processes stop"))
         .subcommand(Command::new("deploy").about("Mark on the charts that a new version runs").arg(Arg::new("label").value_name("LABEL").required(true).help("Its name: a commit's hash and title, say")))
         .subcommand(crate::check::command())
+        .subcommand(
+            Command::new("top").about("A live view: queues, what runs, processes").arg(
+                Arg::new("every").long("every").value_name("TIME").default_value("2s").value_parser(duration).help("How often to look"),
+            ),
+        )
         .subcommand(Command::new("doctor").about("Is this Redis fit to keep jobs, and does everything run?"))
         .subcommand(Command::new("config").about("Settings").subcommand_required(true).subcommand(Command::new("show").about("Every setting, and who said it")))
         .subcommand(Command::new("completions").about("Completions for a shell").arg(Arg::new("shell").value_name("SHELL").required(true).value_parser(value_parser!(Shell)).help("The shell")))

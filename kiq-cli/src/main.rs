@@ -4,6 +4,7 @@ mod args;
 mod check;
 mod commands;
 mod output;
+mod top;
 
 use std::process::ExitCode;
 

@@ -69,13 +69,18 @@ impl From<ActError> for Fault {
 pub(crate) struct Output {
     pub(crate) is_json: bool,
     has_colours: bool,
+    /// Columns of the terminal; `None` where there is none.
+    columns: Option<usize>,
 }
 
 impl Output {
     /// In colour on a terminal only, and not where `NO_COLOR` asks for none.
     pub(crate) fn new(is_json: bool) -> Self {
         let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        Output { is_json, has_colours: !is_json && wanted && io::stdout().is_terminal() }
+        let is_terminal = !is_json && io::stdout().is_terminal();
+        let size = if is_terminal { ratatui::crossterm::terminal::size().ok() } else { None };
+        let columns = size.map(|(columns, _)| usize::from(columns)).filter(|columns| *columns > 20);
+        Output { is_json, has_colours: wanted && is_terminal, columns }
     }
 
     /// JSON if that was asked for, else the text.
@@ -107,7 +112,13 @@ impl Output {
                 true => format!("{cell:>width$}"),
                 false => format!("{cell:<width$}"),
             });
-            padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+            let line = padded.collect::<Vec<_>>().join("  ").trim_end().to_owned();
+            match self.columns {
+                Some(columns) if line.chars().count() > columns => {
+                    line.chars().take(columns - 1).chain(std::iter::once('…')).collect()
+                }
+                _ => line,
+            }
         };
         let head = line(&heads.iter().map(|head| (*head).to_owned()).collect::<Vec<_>>());
         let mut text = if self.has_colours { format!("\x1b[2m{head}\x1b[0m\n") } else { format!("{head}\n") };
@@ -179,7 +190,7 @@ mod tests {
 
     #[test]
     fn numbers_stand_to_the_right_and_nothing_moves_the_cursor() {
-        let output = Output { is_json: false, has_colours: false };
+        let output = Output { is_json: false, has_colours: false, columns: None };
         let rows = [vec!["a\u{1b}[2J".to_owned(), "5".to_owned()], vec!["b".repeat(99), "120".to_owned()]];
         let table = output.table(&["queue", "size"], &rows);
         assert!(!table.contains('\u{1b}'));

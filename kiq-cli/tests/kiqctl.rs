@@ -112,6 +112,7 @@ fn what_is_not_there_changes_nothing_and_is_said() {
         (&["retry", "dead", "clas:X"], 2, "did you mean class?"),
         (&["stop", "nobody:1:a"], 1, "no such process: nobody:1:a"),
         (&["queue"], 2, "queues"),
+        (&["top"], 2, "top needs a terminal"),
     ] {
         let output = s.kiqctl(arguments);
         let said = String::from_utf8_lossy(&output.stderr).into_owned();

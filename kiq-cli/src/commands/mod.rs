@@ -33,6 +33,7 @@ pub(crate) async fn run(
         "deploy" => act::deploy(inspector, given, output).await,
         "check" => check::run(inspector, given, output).await,
         "doctor" => check::doctor(inspector, output).await,
+        "top" => crate::top::run(inspector, given).await,
         "config" => show_settings(settings, output),
         other => Err(Fault::Usage(format!("{other} is not known"))),
     }

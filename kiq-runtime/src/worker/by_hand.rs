@@ -100,6 +100,15 @@ impl ByHand {
         self.end(unit, ended).await
     }
 
+    /// Puts a job back where it was taken from, as if it had never been: one whose [`perform`](ByHand::perform) was dropped by
+    /// somebody who has grown tired of waiting, say. One that was settled stays settled.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn give_back(&self, unit: &UnitOfWork) -> Result<(), BrokerError> {
+        self.shared.consumer.give_back(std::slice::from_ref(unit)).await.map(drop)
+    }
+
     /// Moves what is due to its queues.
     pub async fn promote(&self) {
         poller::poll(&self.shared).await;
