@@ -116,6 +116,8 @@ const WORDS: &[Word] = &[
             "kiq-testing/src/ledger.rs",
             "kiq-testing/src/redis.rs",
             "kiq-testing/src/hand.rs",
+            // How often the screen is drawn.
+            "kiq-cli/src/top.rs",
         ],
         law: "nothing about a job goes by another clock than clock.rs's; how long something took is measured from its `instant()`",
     },
