@@ -400,6 +400,8 @@ pub use kiq_runtime::logs;
 pub use kiq_runtime::middleware::{NextRun, RunMiddleware};
 #[doc(hidden)]
 pub use kiq_runtime::private as __private;
+#[cfg(feature = "cli")]
+pub use kiq_runtime::program::{self, Program};
 pub use kiq_runtime::reports::{Death, Report};
 pub use kiq_runtime::retry::{Backoff, Schedule, ScheduleRow};
 pub use kiq_runtime::worker::{BuildError, Capsule, Controls, QueueSpec, Worker, WorkerBuilder, WorkerError};

@@ -35,6 +35,11 @@ const ROOMS: &[(&str, &[&str], &str)] = &[
         &["app", "middleware", "reports", "broker", "client", "events", "job", "retry", "clock", "random", "error"],
         "the hot path does not depend on reporting code",
     ),
+    (
+        "program",
+        &["app", "client", "clock", "error", "events", "job", "logs", "suggest", "worker"],
+        "a worker as a program: above everything",
+    ),
     ("private", &["awaits", "client", "job"], "what the macro's code calls"),
 ];
 
@@ -47,6 +52,7 @@ const CRATES: &[(&str, &[&str], &str)] = &[
         &["kiq_runtime"],
         "it sees public items of the runtime; the facade depends on it for tests only",
     ),
+    ("kiq-cli/src", &["kiq"], "the operator's tool has nothing that a user's program cannot have"),
     ("src", &["kiq_macros", "kiq_runtime"], "the facade re-exports and documents"),
 ];
 
@@ -85,9 +91,11 @@ const WORDS: &[Word] = &[
             "kiq-runtime/src/broker/redis/keys.rs",
             "kiq-runtime/src/broker/redis/presence.rs",
             "kiq-runtime/src/broker/redis/processes.rs",
+            "kiq-runtime/src/program/settings.rs",
+            "kiq-cli/src/",
             "kiq-testing/src/",
         ],
-        law: "Redis keys are named in broker/redis/keys.rs alone (presence.rs and processes.rs have fields of a record that are called alike)",
+        law: "Redis keys are named in broker/redis/keys.rs alone (in presence.rs and processes.rs fields of a record are called alike, in settings.rs keys of a file, in kiq-cli words of its grammar)",
     },
     Word {
         // With whatever path before it.

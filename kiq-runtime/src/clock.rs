@@ -54,10 +54,7 @@ impl Timestamp {
 
     /// The UTC date, as in Sidekiq's `stat:processed:2026-11-23`.
     pub fn utc_date(self) -> String {
-        match jiff::Timestamp::from_microsecond(self.0) {
-            Ok(time) => time.strftime("%Y-%m-%d").to_string(),
-            Err(_) => "0000-00-00".to_owned(),
-        }
+        self.utc("%Y-%m-%d")
     }
 
     /// In UTC, in a form of `strftime`.
@@ -114,6 +111,23 @@ impl fmt::Debug for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Timestamp({self})")
     }
+}
+
+/// `90s`, `10m`, `1h`, `7d`, `2w`; a number alone is seconds.
+pub fn parse_duration(text: &str) -> Option<Duration> {
+    let (number, unit) = match text.find(|c: char| !c.is_ascii_digit()) {
+        Some(at) => text.split_at(at),
+        None => (text, "s"),
+    };
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        "w" => 604_800,
+        _ => return None,
+    };
+    Some(Duration::from_secs(number.parse::<u64>().ok()?.checked_mul(seconds)?))
 }
 
 /// Where the time comes from: the system, or a test's hand.

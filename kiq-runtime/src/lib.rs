@@ -15,6 +15,8 @@ pub mod logs;
 pub mod middleware;
 #[doc(hidden)]
 pub mod private;
+#[cfg(feature = "cli")]
+pub mod program;
 mod random;
 pub mod reports;
 pub mod retry;

@@ -26,6 +26,16 @@ pub enum Format {
     Json,
 }
 
+impl Format {
+    /// As `KIQ_LOG_FORMAT` says.
+    ///
+    /// # Errors
+    /// When it says something else than `text` or `json`.
+    pub fn from_env() -> Result<Self, LogsError> {
+        format(std::env::var(FORMAT).ok().filter(|value| !value.trim().is_empty()).as_deref())
+    }
+}
+
 /// Writes log lines to standard error, as the environment says.
 ///
 /// | variable | takes | default |

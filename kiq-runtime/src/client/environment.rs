@@ -2,15 +2,24 @@
 
 use crate::error::BrokerError;
 
-/// The variable that names the Redis, and what it says.
+/// The variable that names the Redis, and what it says; the default if none does.
 #[cfg(feature = "redis")]
 pub(super) fn redis_url(read: impl Fn(&str) -> Option<String>) -> Result<(String, String), EnvironmentError> {
+    let default = || ("the default".to_owned(), "redis://127.0.0.1:6379/0".to_owned());
+    Ok(redis_of_environment(read)?.unwrap_or_else(default))
+}
+
+/// The variable that names the Redis, and what it says, if there is one.
+#[cfg(feature = "redis")]
+pub(crate) fn redis_of_environment(
+    read: impl Fn(&str) -> Option<String>,
+) -> Result<Option<(String, String)>, EnvironmentError> {
     let full = |variable: &str| match read(variable) {
         Some(value) if value.trim().is_empty() => Err(EnvironmentError::Empty { variable: variable.to_owned() }),
         value => Ok(value),
     };
     if let Some(url) = full("KIQ_REDIS_URL")? {
-        return Ok(("KIQ_REDIS_URL".to_owned(), url));
+        return Ok(Some(("KIQ_REDIS_URL".to_owned(), url)));
     }
     if let Some(name) = full("REDIS_PROVIDER")? {
         let name = name.trim().to_owned();
@@ -18,14 +27,11 @@ pub(super) fn redis_url(read: impl Fn(&str) -> Option<String>) -> Result<(String
             return Err(EnvironmentError::ProviderHoldsUrl);
         }
         return match full(&name)? {
-            Some(url) => Ok((name, url)),
+            Some(url) => Ok(Some((name, url))),
             None => Err(EnvironmentError::ProviderUnset { variable: name }),
         };
     }
-    match full("REDIS_URL")? {
-        Some(url) => Ok(("REDIS_URL".to_owned(), url)),
-        None => Ok(("the default".to_owned(), "redis://127.0.0.1:6379/0".to_owned())),
-    }
+    Ok(full("REDIS_URL")?.map(|url| ("REDIS_URL".to_owned(), url)))
 }
 
 /// The environment does not name a Redis that can be used.

@@ -26,6 +26,8 @@ pub use ambient::{default_client, init};
 pub use enqueue::{Enqueue, EnqueueAll, enqueue, enqueue_all};
 #[cfg(feature = "redis")]
 pub use environment::EnvironmentError;
+#[cfg(feature = "cli")]
+pub(crate) use environment::redis_of_environment;
 pub use middleware::{EnqueueMiddleware, NextEnqueue, Outgoing};
 pub use outcome::{BulkError, EnqueueError, Receipt, Stored};
 

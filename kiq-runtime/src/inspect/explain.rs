@@ -219,8 +219,8 @@ impl fmt::Display for Explanation {
             Explanation::Runs { process, since } => write!(f, "it runs on {process} since {since}"),
             Explanation::WaitsItsTurn { queue, ahead, processes, busy, concurrency } => write!(
                 f,
-                "it waits in queue {queue} behind about {ahead} others; {processes} processes serve the queue, with {busy} of \
-                 {concurrency} slots busy"
+                "it waits in queue {queue} behind about {ahead} others; processes that serve the queue: {processes}, busy slots: \
+                 {busy} of {concurrency}"
             ),
             Explanation::QueueIsPaused { queue } => {
                 write!(f, "its queue {queue} is paused; resume it with `kiqctl resume {queue}`")

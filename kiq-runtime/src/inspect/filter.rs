@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::clock::Timestamp;
+use crate::clock::{Timestamp, parse_duration};
 use crate::suggest::closest;
 
 use super::Found;
@@ -230,7 +230,7 @@ impl Test {
             }
             "age" | "next" => {
                 let (compare, span) = compare(value);
-                let span = duration(span).ok_or_else(|| {
+                let span = parse_duration(span).ok_or_else(|| {
                     format!("{span:?} is no length of time; write it like {field}:>90s, 10m, 1h or 7d")
                 })?;
                 Ok(if field == "age" { Test::Age(compare, span) } else { Test::Next(compare, span) })
@@ -302,23 +302,6 @@ fn compare(value: &str) -> (Compare, &str) {
         (_, Some(rest)) => (Compare::Less, rest),
         _ => (Compare::Equal, value),
     }
-}
-
-/// `90s`, `10m`, `1h`, `7d`, `2w`; a number alone is seconds.
-pub(super) fn duration(text: &str) -> Option<Duration> {
-    let (number, unit) = match text.find(|c: char| !c.is_ascii_digit()) {
-        Some(at) => text.split_at(at),
-        None => (text, "s"),
-    };
-    let seconds = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3600,
-        "d" => 86_400,
-        "w" => 604_800,
-        _ => return None,
-    };
-    Some(Duration::from_secs(number.parse::<u64>().ok()?.checked_mul(seconds)?))
 }
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ pub use crate::broker::{
     CapsuleInfo, ClassTotals, Day, Deploy, Entry, JobSet, OrderMode, Place, ProcessState, Running, Signal, Span, Stats,
     Step, StoreInfo,
 };
+pub use crate::clock::parse_duration;
 pub use act::{Act, ActError, Acted, Count, Outcome, Selection};
 pub use explain::{Explanation, Whereabouts};
 pub use filter::{Filter, FilterError};
@@ -227,7 +228,7 @@ impl Inspector {
     }
 
     /// The time on the client's clock.
-    pub(super) fn now(&self) -> Timestamp {
+    pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
 }

@@ -21,6 +21,9 @@ pub const DEFAULT_CONCURRENCY: usize = 10;
 /// The most jobs at once a capsule may be asked for.
 pub const MAX_CONCURRENCY: usize = 100_000;
 
+/// The largest weight of a queue on a command line: each fetch shuffles so many tickets.
+pub const MAX_WEIGHT: u32 = 1000;
+
 /// How long a stopping worker waits for running jobs: Sidekiq's `timeout`.
 pub const DEFAULT_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(25);
 
@@ -38,6 +41,38 @@ pub const DEFAULT_POLL_INTERVAL: Duration = Duration::from_secs(5);
 pub struct QueueSpec {
     name: String,
     weight: Option<u32>,
+}
+
+impl QueueSpec {
+    /// From `high` or `high,3`, as on a command line.
+    ///
+    /// # Errors
+    /// Says what is wrong with the name or the weight.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let (name, weight) = match text.split_once(',') {
+            None => (text, None),
+            Some((name, weight)) => {
+                let number = weight.trim().parse::<u32>().ok().filter(|weight| (1..=MAX_WEIGHT).contains(weight));
+                let rule = || {
+                    format!("queue {text:?} has the weight {weight:?}; it must be from 1 to {MAX_WEIGHT}, as in high,3")
+                };
+                (name, Some(number.ok_or_else(rule)?))
+            }
+        };
+        match queue_name_fault(name) {
+            Some(fault) => Err(format!("{name:?} cannot be a queue: {fault}")),
+            None => Ok(QueueSpec { name: name.to_owned(), weight }),
+        }
+    }
+}
+
+impl fmt::Display for QueueSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.weight {
+            Some(weight) => write!(f, "{},{weight}", self.name),
+            None => f.write_str(&self.name),
+        }
+    }
 }
 
 impl From<String> for QueueSpec {
@@ -101,7 +136,7 @@ impl Capsule {
         self
     }
 
-    fn check(&self) -> Result<(), BuildError> {
+    pub(crate) fn check(&self) -> Result<(), BuildError> {
         let capsule = || self.name.clone();
         if !(1..=MAX_CONCURRENCY).contains(&self.concurrency) {
             return Err(BuildError::Concurrency { capsule: capsule(), value: self.concurrency });
@@ -134,6 +169,14 @@ impl Capsule {
         let none = if mode == OrderMode::Strict { 0 } else { 1 };
         let queues = self.queues.into_iter().map(|queue| (queue.name, queue.weight.unwrap_or(none))).collect();
         CapsuleInfo { name: self.name, concurrency: self.concurrency, mode, queues }
+    }
+}
+
+impl fmt::Display for Capsule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:", self.name)?;
+        self.queues.iter().try_for_each(|queue| write!(f, " {queue}"))?;
+        write!(f, " ({} at once)", self.concurrency)
     }
 }
 

@@ -1,0 +1,165 @@
+//! `kiqctl` as an operator runs it, against a Redis of the test's own.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
+
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use kiq::{Client, Inspector, JobSet};
+use kiq_testing::RedisServer;
+
+#[kiq::job(queue = "mail")]
+async fn send_mail(user_id: u64);
+
+struct Setup {
+    server: RedisServer,
+    client: Client,
+}
+
+impl Setup {
+    fn new() -> Self {
+        let server = RedisServer::start();
+        let client = Client::connect(&server.url()).unwrap();
+        Setup { server, client }
+    }
+
+    fn kiqctl(&self, arguments: &[&str]) -> Output {
+        command().args(arguments).env("REDIS_URL", self.server.url()).output().unwrap()
+    }
+
+    fn says(&self, arguments: &[&str]) -> String {
+        let output = self.kiqctl(arguments);
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn json(&self, arguments: &[&str]) -> serde_json::Value {
+        serde_json::from_slice(&self.kiqctl(&[arguments, &["--json"]].concat()).stdout).unwrap()
+    }
+
+    /// Scheduled for tomorrow, for users 1, 2, 3 …
+    async fn schedule(&self, jobs: u64) {
+        for user in 1..=jobs {
+            let _ = SendMail::enqueue(user).delay(Duration::from_secs(86_400)).on(&self.client).await.unwrap();
+        }
+    }
+
+    async fn scheduled(&self) -> usize {
+        Inspector::new(&self.client).set(JobSet::Scheduled, 0, 1000).await.unwrap().len()
+    }
+}
+
+fn command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kiqctl"));
+    for variable in ["KIQ_REDIS_URL", "REDIS_PROVIDER", "REDIS_URL", "KIQ_CONFIG"] {
+        command.env_remove(variable);
+    }
+    command.stdin(Stdio::null());
+    command
+}
+
+#[tokio::test]
+async fn it_shows_what_is_where() {
+    let s = Setup::new();
+    let receipt = SendMail::enqueue(7).on(&s.client).await.unwrap();
+    s.schedule(2).await;
+
+    assert_eq!((s.json(&["stats"])["enqueued"].as_u64(), s.json(&["stats"])["scheduled"].as_u64()), (Some(1), Some(2)));
+    let queues = s.says(&["queues"]);
+    assert!(queues.contains("mail") && queues.contains("nobody serves it"), "{queues}");
+    let jobs = s.says(&["jobs", "mail"]);
+    assert!(jobs.contains(receipt.jid.as_str()) && jobs.contains("SendMail") && jobs.contains("[7]"), "{jobs}");
+    assert!(!jobs.contains('\u{1b}'), "no colours into a pipe");
+    assert_eq!(s.json(&["scheduled", "args.0:2"])["jobs"].as_array().map(Vec::len), Some(1));
+    let why = s.says(&["explain", receipt.jid.as_str()]);
+    assert!(why.contains("no worker process lives"), "{why}");
+    for empty in ["processes", "running", "retries", "dead", "metrics"] {
+        assert!(!s.says(&[empty]).is_empty());
+    }
+}
+
+#[tokio::test]
+async fn it_acts_on_a_filter_only_when_it_was_confirmed() {
+    let s = Setup::new();
+    s.schedule(5).await;
+
+    let dry = s.says(&["delete", "scheduled", "args.0:1,2", "--dry-run"]);
+    assert!(dry.contains("2 jobs in scheduled match"), "{dry}");
+    let unasked = s.kiqctl(&["delete", "scheduled", "args.0:1,2"]);
+    assert_eq!(unasked.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&unasked.stderr).contains("say --yes; nothing was changed"));
+    assert!(s.says(&["delete", "scheduled", "-n", "--", "-args.0:1"]).contains("4 jobs in scheduled match"));
+    let without = s.kiqctl(&["delete", "scheduled", "--yes"]);
+    assert_eq!(without.status.code(), Some(2));
+    assert_eq!(s.scheduled().await, 5);
+
+    assert_eq!(s.json(&["delete", "scheduled", "args.0:1,2", "--yes"])["done"].as_u64(), Some(2));
+    assert_eq!(s.says(&["retry", "scheduled", "--all", "--limit", "1", "-y"]), "retry: 1 done\n");
+    assert_eq!(s.says(&["kill", "scheduled", "--all", "-y"]), "kill: 2 done\n");
+    assert_eq!(s.scheduled().await, 0);
+    assert_eq!(s.json(&["stats"])["dead"].as_u64(), Some(2));
+    assert_eq!(s.json(&["stats"])["enqueued"].as_u64(), Some(1));
+}
+
+/// C15, C16 and C17 of the table of bad input.
+#[test]
+fn what_is_not_there_changes_nothing_and_is_said() {
+    let s = Setup::new();
+    for (arguments, code, words) in [
+        (&["retry", "dead", "jid:none", "-y"][..], 1, "no job in dead matches; nothing was changed"),
+        (&["explain", "-none"], 1, "no job -none was found"),
+        (&["explain", "*"], 1, "no job * was found"),
+        (&["retry", "mail", "--all", "-y"], 2, "jobs of queue mail cannot be told to retry"),
+        (&["retry", "dead", "clas:X"], 2, "did you mean class?"),
+        (&["stop", "nobody:1:a"], 1, "no such process: nobody:1:a"),
+        (&["queue"], 2, "queues"),
+        (&["top"], 2, "top needs a terminal"),
+    ] {
+        let output = s.kiqctl(arguments);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
+        assert!(said.contains(words), "{arguments:?}: {said}");
+    }
+    assert!(s.says(&["pause", "-odd"]).contains("-odd is paused"));
+}
+
+#[tokio::test]
+async fn checks_answer_with_their_exit_code() {
+    let s = Setup::new();
+    let code = |arguments: &[&str]| s.kiqctl(&[&["check"], arguments].concat()).status.code();
+    assert_eq!(code(&["processes", "--min", "0"]), Some(0));
+    assert_eq!(code(&["processes", "--min", "1"]), Some(1));
+    assert_eq!(code(&["dead", "--max", "0"]), Some(0));
+    assert_eq!(code(&["latency", "mail", "--max", "60s"]), Some(0));
+    assert_eq!(code(&["latency", "mail", "--max", "soon"]), Some(2));
+    assert_eq!(code(&["redis", "--max-memory", "80%"]), Some(0));
+
+    let mark = s.server.folder().join("hook");
+    let hook = format!("echo \"$KIQ_CHECK $KIQ_CHECK_TEXT\" > {}", mark.display());
+    assert_eq!(code(&["processes", "--min", "2", "--hook", &hook]), Some(1));
+    assert!(std::fs::read_to_string(mark).unwrap().starts_with("failed 0 processes take jobs"));
+}
+
+#[test]
+fn without_redis_it_says_so_and_ends_with_69() {
+    let output = command().args(["stats"]).env("REDIS_URL", "redis://127.0.0.1:1/0").output().unwrap();
+    assert_eq!(output.status.code(), Some(69));
+    assert!(String::from_utf8_lossy(&output.stderr).starts_with("error: no answer from redis://127.0.0.1:1/0"));
+    let wrong = command().args(["stats"]).env("REDIS_URL", "nowhere").output().unwrap();
+    assert_eq!(wrong.status.code(), Some(78));
+}
+
+#[test]
+fn doctor_names_what_is_wrong() {
+    let s = Setup::new();
+    s.says(&["pause", "mail"]);
+    let output = s.kiqctl(&["doctor"]);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains("advice:  the store keeps no append-only file"), "{said}");
+}
+
+#[test]
+fn completions_and_the_manual_page_are_written() {
+    let says = |arguments: &[&str]| String::from_utf8(command().args(arguments).output().unwrap().stdout).unwrap();
+    assert!(says(&["completions", "bash"]).contains("_kiqctl"));
+    assert!(says(&["man"]).contains(".TH kiqctl 1"));
+}
