@@ -26,7 +26,7 @@ const ROOMS: &[(&str, &[&str], &str)] = &[
     ),
     (
         "app",
-        &["client", "job", "middleware", "reports", "retry"],
+        &["broker", "client", "job", "middleware", "reports", "retry"],
         "what clients and workers share is above clients and below workers",
     ),
     ("logs", &[], "for programs with no tracing set-up of their own; nothing of kiq depends on it"),
