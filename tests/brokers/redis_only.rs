@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kiq::broker::{Broker, PushError, Settlement, Signal, Work};
+use kiq::broker::{Beat, Broker, PushError, Settlement, Signal, Work};
 use kiq::{BrokerError, Clock, JobSet, RedisBroker, Timestamp};
 use kiq_testing::RedisServer;
 use redis::Commands as _;
@@ -263,6 +263,57 @@ async fn counters_of_a_day_are_sidekiqs() {
     let mut kept: Vec<String> = redis.keys("kiq:*").unwrap();
     kept.sort();
     assert_eq!(kept, [format!("kiq:lease:{}", process.identity), "kiq:owners".to_owned()]);
+}
+
+#[tokio::test]
+async fn acknowledgements_count_by_the_day_too() {
+    let mut s = Setup::redis();
+    s.push(&["a", "b"]).await;
+    let process = s.process().await;
+    let units = process.fetch(2).await;
+
+    process.consumer.ack(&units).await.unwrap();
+
+    let mut redis = s.server().connection();
+    let count: u64 = redis.get("stat:processed:2026-11-23").unwrap();
+    assert_eq!(count, 2);
+    let ttl: i64 = redis.ttl("stat:processed:2026-11-23").unwrap();
+    assert!((157_679_000..=157_680_000).contains(&ttl), "{ttl}");
+}
+
+/// The answer to its settlement was lost, say.
+#[tokio::test]
+async fn a_batch_whose_last_job_was_settled_unheard_of_is_gone_with_the_next_acknowledgement() {
+    let mut s = Setup::redis();
+    s.push(&["a", "b"]).await;
+    let process = s.process().await;
+    let units = process.fetch(2).await;
+    let unheard = s.broker.attach(process.identity.clone());
+    unheard.settle(&units[1], &Settlement::Done).await.unwrap();
+
+    process.consumer.ack(&units[..1]).await.unwrap();
+
+    let mut redis = s.server().connection();
+    let batches: Vec<String> = redis.keys("kiq:b:*").unwrap();
+    assert!(batches.is_empty(), "{batches:?}");
+    let index: Vec<String> = redis.hkeys(format!("kiq:idx:{}", process.identity)).unwrap();
+    assert_eq!(index, ["/acked"]);
+}
+
+#[tokio::test]
+async fn what_a_process_was_doing_is_off_its_record_with_the_next_heartbeat_and_by_itself() {
+    let mut s = Setup::redis();
+    let process = s.process().await;
+    let run = |tid: &str| Work { tid: tid.to_owned(), queue: "q".into(), payload: b"{}"[..].into(), run_at: START };
+    let mut redis = s.server().connection();
+    let key = format!("{}:work", process.identity);
+    for tid in ["one", "two"] {
+        process.consumer.beat(&Beat { work: vec![run(tid)], ..beat() }).await.unwrap();
+        let tids: Vec<String> = redis.hkeys(&key).unwrap();
+        assert_eq!(tids, [tid]);
+        let ttl: i64 = redis.ttl(&key).unwrap();
+        assert!((1..=60).contains(&ttl), "{ttl}");
+    }
 }
 
 #[tokio::test]
