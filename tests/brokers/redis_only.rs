@@ -316,6 +316,41 @@ async fn what_a_process_was_doing_is_off_its_record_with_the_next_heartbeat_and_
     }
 }
 
+/// SORT overwrites its target.
+#[tokio::test]
+async fn a_batch_that_is_there_already_is_never_overwritten() {
+    let mut s = Setup::redis();
+    s.push(&["a"]).await;
+    let process = s.process().await;
+    let mut redis = s.server().connection();
+    let batch = format!("kiq:b:{}:1", process.identity);
+    let _: usize = redis.rpush(&batch, "held").unwrap();
+
+    let refused = process.consumer.fetch(&["q".to_owned()], 1).await.unwrap_err();
+
+    assert!(matches!(&refused, BrokerError::Refused { code, .. } if code == "BATCHEXISTS"), "{refused}");
+    let held: Vec<String> = redis.lrange(&batch, 0, -1).unwrap();
+    assert_eq!((held, s.queue("q").await), (vec!["held".to_owned()], vec!["a".to_owned()]));
+    // The next has other ids.
+    assert_eq!(payloads(&process.fetch(1).await), ["a"]);
+}
+
+#[tokio::test]
+async fn a_deploy_that_is_told_of_again_in_the_next_minute_is_noted_once_and_not_for_ever() {
+    let mut s = Setup::redis();
+    let inspector = kiq::Inspector::new(&kiq::Client::new(Arc::clone(&s.broker)).with_clock(s.clock.clone()));
+
+    assert!(inspector.mark_deploy("a1b2c3d").await.unwrap());
+    s.clock.advance(std::time::Duration::from_secs(31));
+    assert!(!inspector.mark_deploy("a1b2c3d").await.unwrap());
+
+    let mut redis = s.server().connection();
+    let marks: Vec<String> = redis.hkeys("20261123-marks").unwrap();
+    assert_eq!(marks, ["2026-11-23T16:48:00Z"]);
+    let ttl: i64 = redis.ttl("20261123-marks").unwrap();
+    assert!((1..=90 * 86_400).contains(&ttl), "{ttl}");
+}
+
 #[tokio::test]
 async fn outside_of_a_runtime_there_is_an_error_and_no_panic() {
     let s = Setup::redis();
