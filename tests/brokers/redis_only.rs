@@ -336,6 +336,41 @@ async fn a_batch_that_is_there_already_is_never_overwritten() {
 }
 
 #[tokio::test]
+async fn a_fetch_that_is_refused_half_way_leaves_no_copy() {
+    let mut s = Setup::redis();
+    s.push(&["a"]).await;
+    send(s.server(), &["ACL", "SETUSER", "worker", "on", ">hunter2", "~*", "&*", "+@all", "-ltrim"]);
+    let broker = open(&s.server().url().replace("redis://", "redis://worker:hunter2@"));
+    let process = crate::setup::Process::on(&broker).await;
+
+    let refused = process.consumer.fetch(&["q".to_owned()], 1).await.unwrap_err();
+
+    assert!(matches!(&refused, BrokerError::Refused { code, .. } if code == "NOPERM"), "{refused}");
+    let batches: Vec<String> = s.server().connection().keys("kiq:b:*").unwrap();
+    assert!(batches.is_empty(), "{batches:?}");
+    assert_eq!(s.queue("q").await, ["a"]);
+}
+
+#[tokio::test]
+async fn of_a_process_that_is_gone_nothing_is_left() {
+    let mut s = Setup::redis();
+    let (lost, other) = (s.process().await, s.process().await);
+    let run = Work { tid: "one".to_owned(), queue: "q".into(), payload: b"{}"[..].into(), run_at: START };
+    lost.consumer.beat(&Beat { work: vec![run], ..beat() }).await.unwrap();
+    s.lose(&lost);
+
+    other.consumer.reclaim().await.unwrap();
+
+    let mut redis = s.server().connection();
+    let keys: Vec<String> = redis.keys(format!("*{}*", lost.identity)).unwrap();
+    assert!(keys.is_empty(), "{keys:?}");
+    for set in ["processes", "kiq:owners"] {
+        let names: Vec<String> = redis.smembers(set).unwrap();
+        assert_eq!(names, [other.identity.to_string()], "{set}");
+    }
+}
+
+#[tokio::test]
 async fn a_deploy_that_is_told_of_again_in_the_next_minute_is_noted_once_and_not_for_ever() {
     let mut s = Setup::redis();
     let inspector = kiq::Inspector::new(&kiq::Client::new(Arc::clone(&s.broker)).with_clock(s.clock.clone()));
