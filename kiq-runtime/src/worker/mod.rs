@@ -303,6 +303,9 @@ impl Worker {
     /// Everything the parts of a running worker share.
     fn share(self, identity: Identity, embedded: bool) -> Arc<Shared> {
         let broker = Arc::clone(self.client.broker());
+        if let Some(limits) = self.tuning.dead {
+            broker.limit_dead(limits);
+        }
         let info = ProcessInfo {
             started_at: self.clock.now(),
             tag: self.tuning.tag.clone(),
