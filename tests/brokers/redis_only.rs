@@ -370,6 +370,27 @@ async fn of_a_process_that_is_gone_nothing_is_left() {
     }
 }
 
+/// Somebody tidied up while its last jobs ran, say.
+#[tokio::test]
+async fn a_queue_that_jobs_go_back_to_is_listed() {
+    let mut s = Setup::redis();
+    s.push(&["a", "b"]).await;
+    let (lost, other) = (s.process().await, s.process().await);
+    let units = lost.fetch(2).await;
+    let mut redis = s.server().connection();
+    let mut forget_queues = || {
+        let _: usize = redis.del("queues").unwrap();
+    };
+
+    forget_queues();
+    lost.consumer.give_back(&units[..1]).await.unwrap();
+    assert_eq!(s.broker.stats().await.unwrap().enqueued, 1);
+    forget_queues();
+    s.lose(&lost);
+    other.consumer.reclaim().await.unwrap();
+    assert_eq!(s.broker.stats().await.unwrap().enqueued, 2);
+}
+
 #[tokio::test]
 async fn a_deploy_that_is_told_of_again_in_the_next_minute_is_noted_once_and_not_for_ever() {
     let mut s = Setup::redis();
