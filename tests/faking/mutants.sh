@@ -10,7 +10,7 @@ cd "$(dirname "$0")/../.." || exit 1
 
 mutants() {
   cat <<'TABLE'
-children are not followed|kiq-testing/src/drain.rs|if drained.runs().len() >= plan.limit && is_queued(fake, plan.class) {|if drained.runs().len() >= 1 { return Ok(drained); } if false {|faking|draining_follows_what_jobs_enqueue
+children are not followed|kiq-testing/src/drain.rs|let mut drained = Drained::default();|let mut drained = Drained::default(); let known: Vec<_> = fake.waiting().iter().map(\|job\| job.payload.jid().clone()).collect(); let is_of = \|bytes: &[u8], _: Option<&str>\| kiq_runtime::job::Payload::parse(bytes).is_ok_and(\|job\| known.contains(job.jid()));|faking|draining_follows_what_jobs_enqueue
 an endless drain is taken for done|kiq-testing/src/drain.rs|return Err(DrainError::Endless { limit: plan.limit, drained: Box::new(drained) });|return Ok(drained);|faking|a_job_that_enqueues_itself_for_ever_is_reported
 failures are passed over|kiq-testing/src/drain.rs|if fails && !plan.failures {|if fails && plan.failures {|faking|the_first_failure_surfaces
 retries end a drain that plays them|kiq-testing/src/drain.rs|Outcome::Retry { .. } => !plan.retries,|Outcome::Retry { .. } => true,|faking|retries_are_played_through
