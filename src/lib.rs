@@ -41,14 +41,16 @@
 //! | wrap runs and enqueues | [`RunMiddleware`], [`EnqueueMiddleware`] |
 //! | carry a request's values | [`Current`], [`TRACE`] |
 //! | enqueue | [`Client`], [`Enqueue`], [`enqueue_all`], [`EnqueueError`]; so that a repetition is no second copy: [`Enqueue::idempotent`]; only with replicas: [`Enqueue::durable`]; while Redis is away: `Spool` (feature `spool`) |
-//! | run | [`Worker`], [`WorkerBuilder`], [`Capsule`], [`Controls`] |
+//! | run | [`Worker`], [`WorkerBuilder`], [`Capsule`], [`Controls`], [`Reruns`] |
 //! | know what happens | [`Event`], [`Inspector`], and `tracing`: one span a job |
 //! | test | [`guide::testing`], and the crate `kiq-testing` |
 //! | keep jobs somewhere else | [`broker`] |
 //!
 //! # Logs
 //! kiq logs through `tracing`. Each run is a span `job` with `class`, `jid`, `queue`, `attempt` and, at its end, `elapsed` in
-//! seconds. Failures are at WARN, deaths at ERROR, expected (transient) failures at INFO, start and end of each run at DEBUG.
+//! seconds. A failure is one line with `error.class`, `error` and, if it comes
+//! from another, `error.causes`: at WARN, deaths (kept or not) at ERROR, expected (transient and rate-limited) failures at INFO;
+//! start and end of each run at DEBUG.
 //! A program without a `tracing` set-up of its own calls `kiq::logs::init()` (feature `logs`).
 //!
 //! # When Redis is in trouble
@@ -212,12 +214,15 @@
 /// - An error type with a method `downcast_ref` of its own that does something else does not compile.
 ///
 /// # Retries and the end
-/// `retry_in` is asked about every failure that has a retry left, panics and time limits too, and may ask for the error as
-/// `transient` does: [`RetryContext::find`]. The wait it answers gets up to `10 × (retries + 1)` seconds of luck added, as in
-/// Sidekiq. If it panics, that is logged and the worker's own wait counts.
+/// `retry_in` is asked about every failure, panics and time limits too, but not about errors to discard or fatal ones, and its
+/// answer counts while retries are left. It may ask for the error as `transient` does: [`RetryContext::find`]. The wait it
+/// answers gets up to `10 × (retries + 1)` seconds of luck added, as in Sidekiq. For a rate-limited error its answer comes before
+/// what the error or the application says of the wait; no retry is spent all the same. If it panics, that is logged and the
+/// worker's own wait counts.
 ///
-/// `on_exhausted` is run when the retries are used up or [`RetryIn::Kill`] was the answer, whether the job then goes to the
-/// dead set or (`dead = false`, `retry = false`) nowhere; not for a discarded job. It runs before the end is recorded: if the
+/// `on_exhausted` is run when the retries are used up, the error is fatal or [`RetryIn::Kill`] was the answer, whether the job
+/// then goes to the dead set or (`dead = false`, `retry = false`) nowhere; not for a discarded job, nor for one that is poison:
+/// it might be what kills the process. It runs before the end is recorded: if the
 /// process dies in it, the job runs again and so may it. Its own error or panic is logged and changes nothing; a `timeout` of
 /// the job is its limit too.
 ///
@@ -374,7 +379,7 @@ pub use kiq_runtime::broker::RedisBroker;
 pub use kiq_runtime::broker::redis::Tls;
 #[cfg(feature = "spool")]
 pub use kiq_runtime::broker::spool::{Spool, SpoolError, SpoolStatus, SpoolWatch};
-pub use kiq_runtime::broker::{self, JobSet, MemoryBroker, Replicas, Stats};
+pub use kiq_runtime::broker::{self, DeadLimits, JobSet, MemoryBroker, Replicas, Stats};
 #[cfg(feature = "redis")]
 pub use kiq_runtime::client::EnvironmentError;
 pub use kiq_runtime::client::{
@@ -399,7 +404,7 @@ pub use kiq_runtime::private as __private;
 pub use kiq_runtime::program::{self, Program};
 pub use kiq_runtime::reports::{Death, Report};
 pub use kiq_runtime::retry::{Backoff, Schedule, ScheduleRow};
-pub use kiq_runtime::worker::{BuildError, Capsule, Controls, QueueSpec, Worker, WorkerBuilder, WorkerError};
+pub use kiq_runtime::worker::{BuildError, Capsule, Controls, QueueSpec, Reruns, Worker, WorkerBuilder, WorkerError};
 pub use kiq_runtime::{Clock, Timestamp};
 
 /// The README's code must compile.

@@ -26,7 +26,7 @@ const ROOMS: &[(&str, &[&str], &str)] = &[
     ),
     (
         "app",
-        &["client", "job", "middleware", "reports", "retry"],
+        &["broker", "client", "job", "middleware", "reports", "retry"],
         "what clients and workers share is above clients and below workers",
     ),
     ("logs", &[], "for programs with no tracing set-up of their own; nothing of kiq depends on it"),
@@ -116,6 +116,8 @@ const WORDS: &[Word] = &[
             "kiq-testing/src/ledger.rs",
             "kiq-testing/src/redis.rs",
             "kiq-testing/src/hand.rs",
+            // How often the screen is drawn.
+            "kiq-cli/src/top.rs",
         ],
         law: "nothing about a job goes by another clock than clock.rs's; how long something took is measured from its `instant()`",
     },

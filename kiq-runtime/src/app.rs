@@ -5,6 +5,7 @@ use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 
+use crate::broker::DeadLimits;
 use crate::client::{Client, EnqueueChain, EnqueueMiddleware};
 use crate::job::options::MAX_RETRIES;
 use crate::job::plan::{self, Rule, Rules};
@@ -51,6 +52,7 @@ pub struct App {
     rules: Rules,
     pub(crate) backoff: Option<Backoff>,
     pub(crate) max_retries: Option<u32>,
+    pub(crate) dead_limits: Option<DeadLimits>,
     pub(crate) handlers: Handlers,
 }
 
@@ -134,8 +136,13 @@ impl App {
     ///
     /// Once for each death, as long as the process lives: a process that dies between the store's confirmation and the call
     /// has not told it, and no other does. (The job is then in the dead set, and in no handler's report; for an action that
-    /// must not be missed use the job's `on_exhausted`, which is run at least once.) Nothing is left out when the handler
-    /// is slow: if 1,000 reports wait for it, jobs that die wait with them.
+    /// must not be missed use the job's `on_exhausted`, which is run at least once, except for poison.) Nothing is left out
+    /// when the handler is slow: if 1,000 reports wait for it, jobs that die wait with them. A worker that stops gives its
+    /// handlers one [`handler_timeout`](App::handler_timeout) and a second for the reports that are left; then they are only
+    /// in the log, which says so.
+    ///
+    /// Not told: bytes in a queue that are no job at all. They have neither class nor id nor attempt to make a report of; they
+    /// go to the dead set as they are, with a line at ERROR and [`Event::NotAJob`](crate::events::Event::NotAJob).
     pub fn on_death<F, R>(mut self, handler: F) -> Self
     where
         F: Fn(Report) -> R + Send + Sync + 'static,
@@ -167,6 +174,14 @@ impl App {
     /// is taken for that.
     pub fn max_retries(mut self, retries: u32) -> Self {
         self.max_retries = Some(retries.min(MAX_RETRIES));
+        self
+    }
+
+    /// How much the dead set keeps: Sidekiq's `dead_max_jobs` and `dead_timeout_in_seconds`. Default: 10,000 jobs, 180 days.
+    ///
+    /// Holds for all that share the store with a worker or client that has this application: inspectors, too.
+    pub fn dead_limits(mut self, limits: DeadLimits) -> Self {
+        self.dead_limits = Some(limits);
         self
     }
 
@@ -258,9 +273,13 @@ pub struct NoSuchMiddleware {
 }
 
 impl Client {
-    /// The same client with the middleware of `app` around its enqueues, in place of what it had.
+    /// The same client with the middleware of `app` around its enqueues, in place of what it had, and with its limits of the
+    /// dead set.
     #[must_use]
     pub fn with_app(self, app: &App) -> Self {
+        if let Some(limits) = app.dead_limits {
+            self.broker().limit_dead(limits);
+        }
         self.with_middleware(app.around_enqueues.clone())
     }
 }

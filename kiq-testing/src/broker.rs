@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 
 use kiq_runtime::broker::{
-    Broker, Consumer, Front, Identity, MemoryBroker, NewJob, Promotion, PushError, Pushed, Replicas,
+    Broker, Consumer, DeadLimits, Front, Identity, MemoryBroker, NewJob, Promotion, PushError, Pushed, Replicas,
 };
 use kiq_runtime::error::BrokerError;
 use kiq_runtime::job::{BoxFuture, Jid, Payload};
@@ -91,6 +91,10 @@ impl Broker for FakeBroker {
 
     fn attach(&self, identity: Identity) -> Arc<dyn Consumer> {
         self.store.attach(identity)
+    }
+
+    fn limit_dead(&self, limits: DeadLimits) {
+        self.store.limit_dead(limits);
     }
 
     fn check(&self) -> BoxFuture<'_, Result<Vec<String>, BrokerError>> {

@@ -237,3 +237,31 @@ pub struct CannotWrite(#[source] pub DiskFull);
 pub async fn write_file() -> Result<(), CannotWrite> {
     Err(CannotWrite(DiskFull))
 }
+
+/// Its own rule about its errors is broken.
+#[kiq::job(discard_if = |_: &ShopError| panic!("no idea"))]
+pub async fn shop_broken_rule(which: String) -> Result<(), ShopError> {
+    Err(shop_error(&which))
+}
+
+/// Says itself how long to wait, whatever is said for all jobs.
+#[kiq::job(retry_in = |_| kiq::RetryIn::After(Duration::from_secs(3600)))]
+pub async fn patient(status: u16) -> Result<(), HttpError> {
+    Err(HttpError::status(status))
+}
+
+/// An error type that nothing but `App::error` makes known: its rule is written by hand, without the derive.
+#[derive(Debug, thiserror::Error)]
+#[error("by hand")]
+pub struct ByHand;
+
+impl kiq::JobError for ByHand {
+    fn plan(&self) -> Option<kiq::Plan> {
+        Some(kiq::Plan::fatal())
+    }
+}
+
+#[kiq::job]
+pub async fn fail_by_hand() -> Result<(), ByHand> {
+    Err(ByHand)
+}

@@ -6,7 +6,9 @@ use kiq::rules::{self, HttpAnswer};
 use kiq::{App, Event, JobSet, Next, Plan, Timestamp};
 use kiq_testing::Events;
 
-use crate::jobs::{HttpError, Plain, Shop, ShopBoxed, ShopOwnRule, ShopWrapped};
+use crate::jobs::{
+    ByHand, FailByHand, HttpError, Patient, Plain, Shop, ShopBoxed, ShopBrokenRule, ShopOwnRule, ShopWrapped,
+};
 use crate::setup::{START, on_every_broker};
 
 /// The test's back-off: a minute before the first retry.
@@ -111,6 +113,39 @@ on_every_broker! {
             assert_eq!(next(events, "Shop").await, (BACKOFF, true), "provider 503");
             assert_eq!(next(events, "Shop").await, (BACKOFF, false), "provider 404");
         }).await;
+    }
+
+    /// A25: what the job's own `retry_in` says of a rate limit comes before what the application says of all.
+    async fn a_jobs_own_wait_counts_for_a_rate_limit_too(s: Setup) {
+        let _ = Patient::enqueue(429).on(&s.client).await.unwrap();
+
+        s.run(s.worker().app(&app()), async |events| {
+            let (limited, _) = next(events, "Patient").await;
+            assert!(matches!(limited, Next::Later { .. }) && is_after(limited, 3600), "{limited:?}");
+        }).await;
+    }
+
+    /// A25: an error type that is on no list of the linker's is asked when the application names it (as every one must be
+    /// without the feature `inventory`).
+    async fn an_error_type_can_be_made_known_by_hand(s: Setup) {
+        for (app, expected) in [(App::new(), BACKOFF), (App::new().error::<ByHand>(), Next::Dead)] {
+            let _ = FailByHand::enqueue().on(&s.client).await.unwrap();
+            s.run(s.worker().app(&app), async |events| {
+                assert_eq!(next(events, "FailByHand").await.0, expected);
+            }).await;
+        }
+    }
+
+    /// Bad input: a job's own rule that panics has no opinion, and the error is not lost behind the panic.
+    async fn a_jobs_rule_that_panics_has_no_say(s: Setup) {
+        let _ = ShopBrokenRule::enqueue("wrong key").on(&s.client).await.unwrap();
+
+        s.run(s.worker(), async |events| {
+            assert_eq!(next(events, "ShopBrokenRule").await.0, Next::Dead);
+        }).await;
+
+        let dead = s.set(JobSet::Dead).await.remove(0).payload.unwrap();
+        assert_eq!(dead.get::<String>("error_message").as_deref(), Some("the key is wrong"));
     }
 
     /// Bad input: a rule that panics has no opinion, and nothing is lost.

@@ -6,6 +6,7 @@ mod context;
 mod handlers;
 mod jobs;
 mod kinds;
+mod logging;
 mod middleware;
 mod retries;
 #[allow(dead_code, reason = "shared with tests/lifecycle, which uses all of it")]

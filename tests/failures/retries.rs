@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use kiq::{App, Backoff, Event, JobSet, Next};
+use kiq::inspect::Act;
+use kiq::{App, Backoff, DeadLimits, Event, JobSet, Next};
 use proptest::prelude::*;
 
 use crate::jobs::{LeaveNothing, Shop};
@@ -133,6 +134,30 @@ on_every_broker! {
 
         assert_eq!(receipts.len(), enough + 1);
         assert_eq!(s.inspector().stats().await.unwrap().dead, 1);
+    }
+
+    /// A21: the application may set other limits, for what operators bury as well as for what dies.
+    async fn an_application_sets_the_limits_of_the_dead_set(s: Setup) {
+        let app = App::new().dead_limits(DeadLimits::default().jobs(2).age(Duration::from_secs(3600)));
+        let dead = async || s.inspector().stats().await.unwrap().dead;
+
+        s.run(s.worker().app(&app).concurrency(1), async |events| {
+            let _ = kiq::enqueue_all((0..3).map(|_| Shop::new("wrong key"))).on(&s.client).await.unwrap();
+            events.until(|event| matches!(event, Event::Trimmed { jobs: 1 })).await;
+            assert_eq!(dead().await, 2);
+            s.clock.advance(Duration::from_secs(3601));
+            let _ = Shop::enqueue("wrong key").on(&s.client).await.unwrap();
+            events.until(|event| matches!(event, Event::Trimmed { jobs: 2 })).await;
+        }).await;
+        assert_eq!(dead().await, 1);
+
+        for _ in 0..3 {
+            let _ = Shop::enqueue("refused").delay(Duration::from_secs(60)).on(&s.client).await.unwrap();
+        }
+        for found in s.set(JobSet::Scheduled).await {
+            let _ = s.inspector().act(&found, Act::Kill).await.unwrap();
+        }
+        assert_eq!(dead().await, 2);
     }
 
     /// A27: every attempt's error is kept, and the last with its causes.

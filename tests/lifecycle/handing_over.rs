@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use kiq::broker::{
-    Arrival, Beat, Broker, ClassRuns, Consumer, Front, Heard, Identity, NewJob, Presence, Promotion, PushError, Pushed,
-    Reclaimed, Replicas, Settled, Settlement, UnitOfWork, Waiter,
+    Arrival, Beat, Broker, ClassRuns, Consumer, DeadLimits, Front, Heard, Identity, NewJob, Presence, Promotion,
+    PushError, Pushed, Reclaimed, Replicas, Settled, Settlement, UnitOfWork, Waiter,
 };
 use kiq::{BoxFuture, BrokerError, Client, Event, MemoryBroker, Timestamp};
 
@@ -62,6 +62,9 @@ impl Broker for Generous {
     fn attach(&self, identity: Identity) -> Arc<dyn Consumer> {
         Arc::new(Process { inner: self.store.attach(identity), broker: self.clone() })
     }
+    fn limit_dead(&self, limits: DeadLimits) {
+        self.store.limit_dead(limits);
+    }
     fn check(&self) -> Answer<'_, Vec<String>> {
         self.store.check()
     }
@@ -82,6 +85,9 @@ impl Presence for Process {
     }
     fn record<'a>(&'a self, runs: &'a [ClassRuns], at: Timestamp) -> Answer<'a, ()> {
         self.inner.record(runs, at)
+    }
+    fn unfit(&self) -> Answer<'_, Option<String>> {
+        self.inner.unfit()
     }
     fn leave(&self) -> Answer<'_, ()> {
         self.inner.leave()

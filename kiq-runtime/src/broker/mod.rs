@@ -10,6 +10,7 @@
 //! holds each implementation to it.
 
 pub mod browse;
+pub mod dead;
 pub mod front;
 pub mod manage;
 pub mod memory;
@@ -33,17 +34,12 @@ pub use self::redis::RedisBroker;
 pub use browse::{
     Browse, Day, Entry, JobSet, Place, ProcessState, QueueState, Running, ScanFrom, Scanned, Span, Stats, StoreInfo,
 };
+pub use dead::{DEAD_SET_AGE, DEAD_SET_LIMIT, DeadLimits};
 pub use front::Front;
 pub use manage::{Destination, Manage, Move};
 pub use memory::MemoryBroker;
 pub use metrics::{ClassRuns, ClassTotals, Deploy, Step};
 pub use presence::{Beat, CapsuleInfo, Heard, Identity, OrderMode, Presence, ProcessInfo, Signal, Work};
-
-/// The most jobs the dead set keeps; the oldest go first. Sidekiq's `dead_max_jobs` (its trim keeps one fewer).
-pub const DEAD_SET_LIMIT: usize = 10_000;
-
-/// How long the dead set keeps a job: 180 days, Sidekiq's `dead_timeout_in_seconds`.
-pub const DEAD_SET_AGE: Duration = Duration::from_secs(15_552_000);
 
 /// A store of jobs.
 pub trait Broker: Browse + Manage {
@@ -81,6 +77,9 @@ pub trait Broker: Browse + Manage {
 
     /// One worker process at work. It owns nothing until its first [`Presence::beat`].
     fn attach(&self, identity: Identity) -> Arc<dyn Consumer>;
+
+    /// How much the dead set keeps from now on, for everybody who shares this value. Default: [`DeadLimits::default`].
+    fn limit_dead(&self, limits: DeadLimits);
 
     /// Asks the store whether it is there and fit for use. Answers with what an operator should know, one sentence each.
     ///

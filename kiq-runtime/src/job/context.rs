@@ -108,7 +108,8 @@ impl JobContext {
     /// It is the same in every attempt, and in every other job of this name that is about the same thing, so that one that was
     /// enqueued twice by mistake acts once. `about` and `id` together must tell the action apart: put the amount or a counter into
     /// `id` if the same thing is to happen more than once. Without a thing to name, the job's own id is one that is stable
-    /// over retries: `cx.idempotency_key("job", cx.jid())`.
+    /// over retries: `cx.idempotency_key("job", cx.jid())`. The name is the one the job was stored under: while jobs of a former
+    /// name (`aliases`) are still about, one and the same thing has a key under each.
     ///
     /// What is not a letter, a digit or one of `_ . : -` is written as `~` and two hex digits for each byte, so that no two ids
     /// make one key.

@@ -254,7 +254,7 @@ impl fmt::Write for Limited {
 }
 
 /// Sidekiq's pages print class names as HTML without escaping them, so no markup may get there.
-fn display_class(class: &str) -> String {
+pub(crate) fn display_class(class: &str) -> String {
     class
         .chars()
         .take(MAX_ERROR_CLASS)

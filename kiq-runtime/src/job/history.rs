@@ -2,11 +2,16 @@
 //!
 //! The last error is where Sidekiq has it (`error_class`, `error_message`). When another takes its place, it goes to the list
 //! `kiq_errors`, where one that came several times in a row is one entry that counts.
+//!
+//! Sidekiq's job pages print fields they do not know as HTML, unescaped (sidekiq 8.1 `web/views/_job_info.html.erb`, "Extras"),
+//! and an error's text is often another's input. So no markup gets into these fields; `error_message`, which they escape, keeps
+//! its characters.
 
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 
+use super::failure::display_class;
 use super::payload::Payload;
 
 /// The field of the list.
@@ -21,13 +26,23 @@ pub const MAX_PAST_ERRORS: usize = 20;
 /// Characters of a message kept.
 pub const MAX_PAST_MESSAGE: usize = 500;
 
+/// The beginning of a text, without what a page would take for markup.
+fn harmless(text: &str) -> String {
+    let harmless = |c| match c {
+        '<' => '‹',
+        '>' => '›',
+        c => c,
+    };
+    text.chars().take(MAX_PAST_MESSAGE).map(harmless).collect()
+}
+
 /// An error of an earlier attempt, or of several in a row that failed alike.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct PastError {
     /// Its class, as `error_class` had it.
     pub class: String,
-    /// The first 500 characters of its message.
+    /// The first 500 characters of its message, with `‹ ›` for `< >`.
     pub message: String,
     /// How many attempts in a row failed with it.
     pub times: u32,
@@ -49,7 +64,8 @@ impl Payload {
         self.get(FIELD).unwrap_or_default()
     }
 
-    /// The causes of the last error, outermost first: at most 20, each its first 500 characters.
+    /// The causes of the last error, outermost first: at most 20, each its first 500 characters, with `‹ ›` for
+    /// `< >`.
     pub fn error_causes(&self) -> Vec<String> {
         self.get(CAUSES).unwrap_or_default()
     }
@@ -60,15 +76,16 @@ impl Payload {
             self.remove(CAUSES);
             return;
         }
-        let causes: Vec<String> = causes.iter().map(|cause| cause.chars().take(MAX_PAST_MESSAGE).collect()).collect();
+        let causes: Vec<String> = causes.iter().map(|cause| harmless(cause)).collect();
         self.set(CAUSES, &causes);
     }
 
     /// Puts the error that is there on the list, before another takes its place.
     pub(crate) fn remember_error(&mut self) {
         let Some(class) = self.get::<String>("error_class") else { return };
-        let message = self.get::<String>("error_message").unwrap_or_default();
-        let message: String = message.chars().take(MAX_PAST_MESSAGE).collect();
+        // Another program may have written these.
+        let class = display_class(&class);
+        let message = harmless(&self.get::<String>("error_message").unwrap_or_default());
         let at = self.time("retried_at").or_else(|| self.time("failed_at"));
         let last = at.map_or(0.0, |at| at.as_micros() as f64 / 1e6);
         let mut errors = self.past_errors();
@@ -79,9 +96,8 @@ impl Payload {
             }
             _ => errors.push(PastError { class, message, times: 1, last }),
         }
-        while errors.len() > MAX_PAST_ERRORS {
-            errors.remove(1);
-        }
+        let too_many = errors.len().saturating_sub(MAX_PAST_ERRORS);
+        errors.drain(1..=too_many);
         self.set(FIELD, &errors);
     }
 }
@@ -125,6 +141,34 @@ mod tests {
         assert_eq!(past.len(), MAX_PAST_ERRORS);
         assert_eq!((past[0].class.as_str(), past[19].class.as_str()), ("E0", "E98"));
         assert!(job.raw("kiq_errors").unwrap().get().len() < 12_000);
+    }
+
+    /// wire: 15. Sidekiq's pages print both fields as they are.
+    #[test]
+    fn no_markup_gets_into_the_fields() {
+        let mut job = job();
+        failed(&mut job, "Bad<E>", "<script>alert(1)</script>", 1.5);
+        job.remember_error();
+        job.set_error_causes(&["<b>a & b".to_owned()]);
+
+        assert_eq!(job.raw("kiq_causes").unwrap().get(), r#"["‹b›a & b"]"#);
+        let past = &job.past_errors()[0];
+        assert_eq!((past.class.as_str(), past.message.as_str()), ("Bad‹E›", "‹script›alert(1)‹/script›"));
+        job.remember_error();
+        assert_eq!(job.past_errors()[0].times, 2);
+    }
+
+    #[test]
+    fn a_list_of_absurd_length_is_cut_at_once() {
+        let entry = r#"{"class":"E","message":"m","times":1,"last":1.5}"#;
+        let list = vec![entry; 100_000].join(",");
+        let text = format!(r#"{{"class":"A","args":[],"error_class":"F","kiq_errors":[{list}]}}"#);
+        let mut job = Payload::parse(text.as_bytes()).unwrap();
+
+        job.remember_error();
+
+        let past = job.past_errors();
+        assert_eq!((past.len(), past[19].class.as_str()), (MAX_PAST_ERRORS, "F"));
     }
 
     #[test]

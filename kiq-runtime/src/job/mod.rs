@@ -24,13 +24,14 @@ pub mod registry;
 pub mod retry_in;
 pub mod rules;
 pub mod state;
+pub mod trace;
 
 use std::future::Future;
 use std::pin::Pin;
 
 pub use args::{ArgKey, ArgsError, ArgsReader, ArgsWriter, JobArg};
 pub use context::JobContext;
-pub use current::{ContextError, Current, InvalidTraceParent, TRACE, TraceParent};
+pub use current::{ContextError, Current};
 pub use dead::DeadJob;
 pub use failure::{Disposition, Failure, JobOutput, JobResult, TimedOut};
 pub use history::PastError;
@@ -41,6 +42,7 @@ pub use plan::{JobError, Plan};
 pub use registry::{Registry, RegistryError};
 pub use retry_in::{RetryContext, RetryIn};
 pub use state::{Data, FromJobContext, MissingState, Rejection, State};
+pub use trace::{InvalidTraceParent, TRACE, TraceParent};
 
 use serde_json::value::RawValue;
 

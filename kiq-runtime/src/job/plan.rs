@@ -65,6 +65,11 @@ impl Plan {
         self.disposition
     }
 
+    /// Whether the job's own `retry_in` has a say.
+    pub(crate) fn is_open(self) -> bool {
+        !matches!(self.disposition, Disposition::Discard | Disposition::Fatal)
+    }
+
     /// How long the other side asked to wait.
     pub fn retry_after(self) -> Option<Duration> {
         self.retry_after

@@ -6,6 +6,7 @@ use std::error::Error;
 use std::fmt;
 use std::future::Future;
 use std::ops::Deref;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 pub use std::boxed::Box;
@@ -274,16 +275,18 @@ pub fn finish<J: Perform, R: JobOutput>(
     root: impl FnOnce(&R::Error) -> Option<&(dyn Error + 'static)>,
 ) -> JobResult {
     let Err(error) = out.into_result() else { return Ok(()) };
-    let disposition = judge(&error);
+    let disposition = catch_unwind(AssertUnwindSafe(|| judge(&error))).unwrap_or_else(|panic| {
+        let (class, jid, panic) = (job.class(), job.jid(), Failure::of_caught(panic).message());
+        tracing::error!(class, %jid, panic, "the job's own rule about its errors panicked; it has no say");
+        Disposition::Retry
+    });
     let root = root(&error);
     let mut plan = root.and_then(|root| plan::of(root, job.state())).unwrap_or_default();
     if disposition != Disposition::Retry {
         plan = Plan::from(disposition).after(plan.retry_after());
     }
     let answer = match (J::DEF.retry_in, root) {
-        (Some(function), Some(root)) if plan.disposition() != Disposition::Discard => {
-            Some(retry_in::ask(function, &RetryContext::new(job, root)))
-        }
+        (Some(function), Some(root)) if plan.is_open() => Some(retry_in::ask(function, &RetryContext::new(job, root))),
         _ => None,
     };
     let failure = error.into_failure().with_plan(plan);

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::app::App;
-use crate::broker::{CapsuleInfo, OrderMode};
+use crate::broker::{CapsuleInfo, DeadLimits, OrderMode};
 use crate::client::{Client, EnqueueError, default_client};
 use crate::events::Events;
 use crate::job::options::{DEFAULT_QUEUE, MAX_RETRIES, queue_name_fault};
@@ -211,6 +211,8 @@ pub(crate) struct Tuning {
     pub(crate) lease: Duration,
     pub(crate) poll_interval: Duration,
     pub(crate) retry: RetryPolicy,
+    /// `None` leaves the store as it is.
+    pub(crate) dead: Option<DeadLimits>,
     pub(crate) tag: String,
     pub(crate) max_unacked: usize,
 }
@@ -229,6 +231,7 @@ impl WorkerBuilder {
                 lease: DEFAULT_LEASE,
                 poll_interval: DEFAULT_POLL_INTERVAL,
                 retry: RetryPolicy::default(),
+                dead: None,
                 tag: String::new(),
                 max_unacked: DEFAULT_MAX_UNACKED,
             },
@@ -279,6 +282,7 @@ impl WorkerBuilder {
         if let Some(retries) = app.max_retries {
             self.tuning.retry.max_retries = retries;
         }
+        self.tuning.dead = app.dead_limits.or(self.tuning.dead);
         self
     }
 
@@ -341,6 +345,12 @@ impl WorkerBuilder {
     /// is taken for that.
     pub fn max_retries(mut self, retries: u32) -> Self {
         self.tuning.retry.max_retries = retries.min(MAX_RETRIES);
+        self
+    }
+
+    /// How much the dead set keeps, as [`App::dead_limits`].
+    pub fn dead_limits(mut self, limits: DeadLimits) -> Self {
+        self.tuning.dead = Some(limits);
         self
     }
 

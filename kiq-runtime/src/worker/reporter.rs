@@ -88,11 +88,13 @@ impl Reporter {
             }
         }
         if is_death {
-            for lane in &lanes.on_death {
-                if let Err(TrySendError::Full(report)) = lane.try_send(report.clone()) {
-                    // Fails when the lane is gone: the worker is, too.
-                    let _ = lane.send(report).await;
-                }
+            // Those with room first: one that does not keep up holds up no other.
+            let is_full =
+                |lane: &&mpsc::Sender<Report>| matches!(lane.try_send(report.clone()), Err(TrySendError::Full(_)));
+            let full: Vec<_> = lanes.on_death.iter().filter(is_full).collect();
+            for lane in full {
+                // Fails when the lane is gone: the worker is, too.
+                let _ = lane.send(report.clone()).await;
             }
         }
     }

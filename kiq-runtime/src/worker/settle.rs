@@ -27,7 +27,7 @@ pub(super) async fn settle(shared: &Shared, unit: UnitOfWork, ended: Ended) -> O
             if let Settled::Applied { trimmed } = settle_for_sure(shared, &unit, &end).await {
                 tell_trimmed(shared, trimmed);
             }
-            tracing::warn!(queue = &*unit.queue, %error, "not a job; moved to the dead set as it is");
+            tracing::error!(queue = &*unit.queue, %error, "not a job; moved to the dead set as it is");
             shared.events.tell(|| Event::NotAJob { queue: unit.queue.clone(), reason: error.to_string() });
         }
         Ended::Poison(payload) => settle_poison(shared, &unit, payload).await,
@@ -45,7 +45,7 @@ pub(super) async fn settle(shared: &Shared, unit: UnitOfWork, ended: Ended) -> O
             let end = settle_failure(shared, &unit, &job, def, &failure);
             let (next, death, trimmed) = end.instrument(span.clone()).await;
             span.in_scope(|| {
-                log_failure(&failure, next);
+                log_failure(&failure, next, death);
                 tell_trimmed(shared, trimmed);
             });
             shared.reporter.tell(Report::new(job.clone(), Arc::clone(&failure), next, death)).await;
@@ -65,7 +65,7 @@ fn asked(job: &JobContext, def: Option<&JobDef>, mut failure: Failure) -> Failur
         failure = failure.with_plan(plan);
     }
     match def.and_then(|def| def.retry_in) {
-        Some(function) if failure.retry_in().is_none() && failure.disposition() != Disposition::Discard => {
+        Some(function) if failure.retry_in().is_none() && failure.plan().is_open() => {
             let answer = retry_in::ask(function, &RetryContext::new(job, failure.error()));
             failure.with_retry_in(answer)
         }
@@ -102,7 +102,10 @@ async fn settle_failure(
     };
     match settle_for_sure(shared, unit, &end).await {
         Settled::Applied { trimmed } => (next, death, trimmed),
-        Settled::Stale => (Next::Stale, None, 0),
+        Settled::Stale => {
+            shared.controls.reruns.lease_lost();
+            (Next::Stale, None, 0)
+        }
     }
 }
 
@@ -152,28 +155,39 @@ fn tell_trimmed(shared: &Shared, trimmed: usize) {
     }
 }
 
-fn log_failure(failure: &Failure, next: Next) {
-    let (class, message) = (failure.class(), failure.message());
-    match next {
-        Next::Dead => {
-            tracing::error!(error.class = class, error = message, "failed for good; kept among the dead")
-        }
-        Next::Discarded => {
-            tracing::warn!(error.class = class, error = message, "failed; not to be retried or kept")
-        }
-        Next::Stale => tracing::warn!(
-            error.class = class,
-            error = message,
-            "failed, but this process's lease had run out: the job may run again elsewhere"
-        ),
-        Next::Later { at } => {
-            tracing::info!(error.class = class, error = message, run_at = %at, "told to come later; no retry spent");
-        }
-        Next::Retry { at } if failure.disposition() == Disposition::Transient => {
-            tracing::info!(error.class = class, error = message, retry_at = %at, "failed for now; will be retried");
-        }
-        Next::Retry { at } => {
-            tracing::warn!(error.class = class, error = message, retry_at = %at, "failed; will be retried");
-        }
+/// The one line about a failure, in the span of its run: with the error, what it comes from, and what becomes of the job.
+fn log_failure(failure: &Failure, next: Next, death: Option<Death>) {
+    macro_rules! line {
+        ($level:ident, $text:literal $(, $name:ident = $value:expr)*) => {
+            tracing::event!(
+                tracing::Level::$level,
+                error.class = failure.class(),
+                error = failure.message(),
+                error.causes = causes(failure),
+                $($name = %$value,)*
+                $text
+            )
+        };
     }
+    match next {
+        Next::Dead => line!(ERROR, "failed for good; kept among the dead"),
+        Next::Discarded if death == Some(Death::Discarded) => {
+            line!(WARN, "failed; an error to discard, so nothing is kept")
+        }
+        Next::Discarded => line!(ERROR, "failed for good; nothing is kept, as the job asks"),
+        Next::Stale => {
+            line!(WARN, "failed, but this process's lease had run out: the job may run again elsewhere");
+        }
+        Next::Later { at } => line!(INFO, "told to come later; no retry spent", run_at = at),
+        Next::Retry { at } if failure.disposition() == Disposition::Transient => {
+            line!(INFO, "failed for now; will be retried", retry_at = at);
+        }
+        Next::Retry { at } => line!(WARN, "failed; will be retried", retry_at = at),
+    }
+}
+
+/// What an error comes from, outermost first; `None`, which is left out of a line, when it comes from nothing.
+fn causes(failure: &Failure) -> Option<String> {
+    let causes = failure.causes();
+    (!causes.is_empty()).then(|| causes.join(": "))
 }

@@ -23,8 +23,8 @@ use super::browse::JobSet;
 use super::metrics::{ClassRuns, Deploy};
 use super::presence::{Beat, Heard, Identity, Presence, Signal};
 use super::{
-    Arrival, Broker, Consumer, DEAD_SET_AGE, DEAD_SET_LIMIT, Guard, NewJob, Promotion, PushError, Pushed, Reclaimed,
-    Settled, Settlement, Slot, UnitOfWork, Waiter,
+    Arrival, Broker, Consumer, DeadLimits, Guard, NewJob, Promotion, PushError, Pushed, Reclaimed, Settled, Settlement,
+    Slot, UnitOfWork, Waiter,
 };
 
 /// The embedded broker: the same promises as Redis, for as long as the process lives.
@@ -60,6 +60,7 @@ struct Store {
     scheduled: TimedSet,
     retries: TimedSet,
     dead: TimedSet,
+    dead_limits: DeadLimits,
     owners: HashMap<Identity, Owner>,
     /// Guards by their key: the id of the job they stand for, and until when.
     guards: HashMap<String, (String, Timestamp)>,
@@ -285,8 +286,8 @@ impl Store {
     fn bury(&mut self, at: Timestamp, payload: Arc<[u8]>, now: Timestamp) -> usize {
         self.dead.add(at, payload);
         let before = self.dead.entries.len();
-        self.dead.entries.retain(|(at, _), _| *at > now - DEAD_SET_AGE);
-        while self.dead.entries.len() > DEAD_SET_LIMIT {
+        self.dead.entries.retain(|(at, _), _| *at > now - self.dead_limits.max_age());
+        while self.dead.entries.len() > self.dead_limits.max_jobs() {
             self.dead.entries.pop_first();
         }
         before - self.dead.entries.len()
@@ -318,6 +319,10 @@ impl Broker for MemoryBroker {
 
     fn attach(&self, identity: Identity) -> Arc<dyn Consumer> {
         Arc::new(MemoryConsumer { identity, shared: Arc::clone(&self.shared) })
+    }
+
+    fn limit_dead(&self, limits: DeadLimits) {
+        self.shared.store().dead_limits = limits;
     }
 
     fn check(&self) -> BoxFuture<'_, Result<Vec<String>, BrokerError>> {

@@ -6,9 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use redis::Value;
 
-use crate::broker::{
-    Consumer, DEAD_SET_AGE, DEAD_SET_LIMIT, Identity, Reclaimed, Settled, Settlement, Slot, UnitOfWork, Waiter,
-};
+use crate::broker::dead::SharedLimits;
+use crate::broker::{Consumer, Identity, Reclaimed, Settled, Settlement, Slot, UnitOfWork, Waiter};
 use crate::clock::Clock;
 use crate::error::BrokerError;
 use crate::job::BoxFuture;
@@ -29,6 +28,7 @@ const DAY_TTL: u32 = 157_680_000;
 pub(super) struct RedisConsumer {
     pub(super) identity: Identity,
     pub(super) clock: Clock,
+    dead: SharedLimits,
     fetch_by: Arc<FetchBy>,
     /// Fetches and settles.
     pub(super) link: Arc<Link>,
@@ -52,13 +52,20 @@ struct Unanswered {
 }
 
 impl RedisConsumer {
-    pub(super) fn new(target: &Arc<Target>, identity: Identity, clock: Clock, fetch_by: Arc<FetchBy>) -> Self {
+    pub(super) fn new(
+        target: &Arc<Target>,
+        identity: Identity,
+        clock: Clock,
+        dead: SharedLimits,
+        fetch_by: Arc<FetchBy>,
+    ) -> Self {
         let link = Arc::new(Link::new(target));
         let held = Arc::<Held>::default();
         RedisConsumer {
             wake: Arc::new(Wake::new(target, &identity, &link, &held)),
             identity,
             clock,
+            dead,
             fetch_by,
             link,
             pulse: Link::new(target),
@@ -225,7 +232,8 @@ impl RedisConsumer {
         let call =
             scripts::settle(&script_keys).arg(&*slot.batch).arg(from_end(slot.index)).arg(keys::TOMBSTONE).arg(kind);
         let call = call.arg(at.to_score()).arg(payload);
-        let call = call.arg((now - DEAD_SET_AGE).to_score()).arg(DEAD_SET_LIMIT).arg(DAY_TTL);
+        let dead = self.dead.now();
+        let call = call.arg((now - dead.max_age()).to_score()).arg(dead.max_jobs()).arg(DAY_TTL);
         let answer = self.number(call).await?;
         self.held.let_go(slot);
         Ok(usize::try_from(answer).map_or(Settled::Stale, |trimmed| Settled::Applied { trimmed }))

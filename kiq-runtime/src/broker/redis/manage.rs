@@ -3,7 +3,6 @@
 use crate::broker::browse::Place;
 use crate::broker::manage::{Destination, MOST_MOVES, Manage, Move};
 use crate::broker::presence::Signal;
-use crate::broker::{DEAD_SET_AGE, DEAD_SET_LIMIT};
 use crate::clock::Timestamp;
 use crate::error::BrokerError;
 use crate::job::BoxFuture;
@@ -54,8 +53,9 @@ impl RedisBroker {
         if moves.is_empty() {
             return Ok(Vec::new());
         }
-        let too_old = self.clock.now() - DEAD_SET_AGE;
-        let mut call = scripts::relocate(&script_keys).arg(kind).arg(too_old.to_score()).arg(DEAD_SET_LIMIT);
+        let dead = self.dead.now();
+        let too_old = self.clock.now() - dead.max_age();
+        let mut call = scripts::relocate(&script_keys).arg(kind).arg(too_old.to_score()).arg(dead.max_jobs());
         for (one, (word, to, new)) in moves.iter().zip(&words) {
             call = call.arg(&one.payload).arg(*word).arg(to).arg(*new);
         }

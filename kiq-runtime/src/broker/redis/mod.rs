@@ -33,7 +33,8 @@ use crate::clock::Clock;
 use crate::error::BrokerError;
 use crate::job::BoxFuture;
 
-use super::{Broker, Consumer, Identity, NewJob, Promotion, PushError, Pushed, Replicas};
+use super::dead::SharedLimits;
+use super::{Broker, Consumer, DeadLimits, Identity, NewJob, Promotion, PushError, Pushed, Replicas};
 
 #[cfg(feature = "tls")]
 pub use tls::Tls;
@@ -68,6 +69,7 @@ pub struct RedisBroker {
     /// Those that wait for replicas, each with a connection of its own; the oldest first.
     durable: Mutex<Vec<(Replicas, Arc<Pusher>)>>,
     clock: Clock,
+    dead: SharedLimits,
     faults: Faults,
     /// Learned by [`check`](Broker::check).
     fetch_by: Arc<FetchBy>,
@@ -103,8 +105,8 @@ impl RedisBroker {
         let target = Arc::new(Target { route, place });
         let link = Arc::new(Link::new(&target));
         let pusher = Pusher::new(&link);
-        let (durable, faults, fetch_by) = (Mutex::default(), Faults::default(), Arc::default());
-        Ok(RedisBroker { target, link, pusher, durable, clock, faults, fetch_by })
+        let (durable, dead, faults) = (Mutex::default(), SharedLimits::default(), Faults::default());
+        Ok(RedisBroker { target, link, pusher, durable, clock, dead, faults, fetch_by: Arc::default() })
     }
 
     /// The pusher that waits for so many replicas so long.
@@ -149,7 +151,12 @@ impl Broker for RedisBroker {
     }
 
     fn attach(&self, identity: Identity) -> Arc<dyn Consumer> {
-        Arc::new(RedisConsumer::new(&self.target, identity, self.clock.clone(), Arc::clone(&self.fetch_by)))
+        let (clock, dead, fetch_by) = (self.clock.clone(), self.dead.clone(), Arc::clone(&self.fetch_by));
+        Arc::new(RedisConsumer::new(&self.target, identity, clock, dead, fetch_by))
+    }
+
+    fn limit_dead(&self, limits: DeadLimits) {
+        self.dead.set(limits);
     }
 
     fn check(&self) -> BoxFuture<'_, Result<Vec<String>, BrokerError>> {

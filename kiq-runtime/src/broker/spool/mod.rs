@@ -16,7 +16,7 @@ use crate::error::BrokerError;
 use crate::job::BoxFuture;
 
 use super::front::Front;
-use super::{Broker, Consumer, Identity, NewJob, Promotion, PushError, Pushed, Replicas};
+use super::{Broker, Consumer, DeadLimits, Identity, NewJob, Promotion, PushError, Pushed, Replicas};
 
 use keeper::{Keeper, Request};
 
@@ -273,6 +273,10 @@ impl Broker for Spooling {
 
     fn attach(&self, identity: Identity) -> Arc<dyn Consumer> {
         self.store.attach(identity)
+    }
+
+    fn limit_dead(&self, limits: DeadLimits) {
+        self.store.limit_dead(limits);
     }
 
     fn check(&self) -> BoxFuture<'_, Result<Vec<String>, BrokerError>> {
