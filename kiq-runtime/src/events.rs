@@ -31,6 +31,14 @@ pub enum Event {
         /// How long it took.
         elapsed: Duration,
     },
+    /// A run succeeded, but its job was somebody else's by then, because this process's lease had run out: it runs again, or
+    /// has.
+    Stale {
+        /// The run.
+        job: JobContext,
+        /// How long it took.
+        elapsed: Duration,
+    },
     /// A run failed and what becomes of the job is settled.
     Failed {
         /// The run.
@@ -80,6 +88,12 @@ pub enum Event {
     Paused {
         /// The queues it leaves alone from now on.
         queues: Vec<String>,
+    },
+    /// The store became unfit to keep jobs while the worker ran, or fit again: somebody changed what it does when it is full,
+    /// say. Looked at once a minute.
+    Fitness {
+        /// What is wrong, and the remedy; `None`: nothing any more.
+        unfit: Option<String>,
     },
     /// The worker takes no more jobs.
     Quiet,

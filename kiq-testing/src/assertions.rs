@@ -4,10 +4,11 @@ use std::fmt::{self, Debug, Write as _};
 use std::time::Duration;
 
 use kiq_runtime::Timestamp;
+use kiq_runtime::broker::{Entry, JobSet};
 use kiq_runtime::job::Job;
 use serde::Serialize;
 
-use crate::fake::Fake;
+use crate::fake::{Fake, is_of};
 use crate::waiting::{Enqueued, Waiting};
 
 /// Delays this close are alike: a program reads the clock more than once.
@@ -105,6 +106,12 @@ macro_rules! __wanted {
             );
             $($rest)*
         )
+    };
+    ($($other:tt)*) => {
+        compile_error!(concat!(
+            "`", stringify!($($other)*), "` does not begin with a job: `SendWelcome`, or with arguments ",
+            "`SendWelcome { user_id: 7, .. }`; a count comes last: `SendWelcome, times 2`"
+        ))
     };
 }
 
@@ -255,7 +262,7 @@ impl<J: Job, F: Fn(&J, &mut Differences)> Wanted<J, F> {
         match self.times {
             None if found == 0 => panic!("no such job is enqueued\n wanted: {}\n{}", self.text, self.listing(&fake)),
             Some(times) if found != times => {
-                panic!("{found} such jobs are enqueued\n wanted: {}\n{}", self.text, self.listing(&fake))
+                panic!("{}, wanted {times}\n wanted: {}\n{}", so_many(found), self.text, self.listing(&fake))
             }
             _ => {}
         }
@@ -268,7 +275,7 @@ impl<J: Job, F: Fn(&J, &mut Differences)> Wanted<J, F> {
         let fake = crate::current();
         let found = self.found(&fake);
         if found > 0 {
-            panic!("{found} such jobs are enqueued\n not wanted: {}\n{}", self.text, self.listing(&fake));
+            panic!("{}\n not wanted: {}\n{}", so_many(found), self.text, self.listing(&fake));
         }
     }
 
@@ -313,6 +320,14 @@ impl<J: Job, F: Fn(&J, &mut Differences)> Wanted<J, F> {
         for waiting in waiting {
             self.list(&mut text, waiting);
         }
+        // What failed before is not enqueued anew, and looked for all the same.
+        for (set, is) in [(JobSet::Retry, "waits for its retry"), (JobSet::Dead, "is dead")] {
+            let of_kind = |entry: &Entry| is_of(&entry.payload, Some(J::NAME));
+            match fake.set(set, usize::MAX).iter().filter(|entry| of_kind(entry)).count() {
+                0 => {}
+                count => drop(write!(text, "\n not counted: {count} × {}, which {is}", J::NAME)),
+            }
+        }
         text
     }
 
@@ -329,5 +344,13 @@ impl<J: Job, F: Fn(&J, &mut Differences)> Wanted<J, F> {
         for difference in differs {
             let _ = write!(text, "\n       ≠ {difference}");
         }
+    }
+}
+
+fn so_many(found: usize) -> String {
+    match found {
+        0 => "no such job is enqueued".to_owned(),
+        1 => "1 such job is enqueued".to_owned(),
+        count => format!("{count} such jobs are enqueued"),
     }
 }

@@ -4,10 +4,10 @@ use std::fmt;
 use std::future::IntoFuture;
 
 use kiq_runtime::Timestamp;
-use kiq_runtime::broker::{Entry, JobSet};
+use kiq_runtime::broker::{Entry, JobSet, UnitOfWork};
 use kiq_runtime::error::BrokerError;
 use kiq_runtime::job::BoxFuture;
-use kiq_runtime::worker::BuildError;
+use kiq_runtime::worker::{BuildError, ByHand};
 
 use crate::drained::{Drained, Outcome, Run};
 use crate::fake::{Fake, is_of};
@@ -16,6 +16,9 @@ use crate::fake::{Fake, is_of};
 pub const DEFAULT_LIMIT: usize = 10_000;
 
 /// Jobs about to be run. Awaiting it runs them, and answers what ran.
+///
+/// # Cancel safety
+/// Dropped in the middle of a job, which stops there, it puts that one back into its queue.
 ///
 /// # Errors
 /// [`DrainError`]; its [`drained`](DrainError::drained) has what ran before.
@@ -121,9 +124,23 @@ pub(crate) async fn run_first(fake: &Fake, wanted: impl Fn(&[u8]) -> bool) -> Re
     let worker = fake.inner.worker()?;
     worker.beat().await?;
     let Some(unit) = fake.inner.store.take_first(worker.identity(), |_, bytes| wanted(bytes))? else { return Ok(None) };
-    let (at, bytes, queue) = (fake.now(), unit.payload.clone(), unit.queue.clone());
-    let event = worker.perform(unit).await;
-    Ok(Some(Run::new(at, &queue, &bytes, event)))
+    let at = fake.now();
+    let held = Held { worker: &worker, unit };
+    let event = worker.perform(held.unit.clone()).await;
+    Ok(Some(Run::new(at, &held.unit.queue, &held.unit.payload, event)))
+}
+
+/// A job that runs. Whoever drops a drain in the middle of it (by `tokio::time::timeout`, say) finds it in its queue again.
+struct Held<'a> {
+    worker: &'a ByHand,
+    unit: UnitOfWork,
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        // A store in memory answers at once; what was settled is passed over.
+        let _ = crate::at_once(self.worker.give_back(&self.unit));
+    }
 }
 
 pub(crate) async fn perform_one(fake: &Fake, class: &'static str) -> Result<Run, DrainError> {

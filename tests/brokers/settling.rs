@@ -5,7 +5,7 @@ use std::time::Duration;
 use kiq::JobSet;
 use kiq::broker::{DEAD_SET_AGE, DEAD_SET_LIMIT, Settled, Settlement};
 
-use crate::setup::{APPLIED, START, on_every_broker, payloads};
+use crate::setup::{APPLIED, START, beat, on_every_broker, payloads};
 
 on_every_broker! {
     async fn each_end_counts_and_leaves_what_it_says(s: Setup) {
@@ -43,6 +43,23 @@ on_every_broker! {
 
         assert_eq!(s.numbers().await, (2, 0, 0));
         assert!(s.set(JobSet::Retry).await.is_empty());
+    }
+
+    async fn what_is_acknowledged_of_a_batch_does_not_come_back(s: Setup) {
+        let (lost, other) = (s.process().await, s.process().await);
+        s.push(&["a", "b", "c", "d"]).await;
+        let units = lost.fetch(4).await;
+        // The head, and one that is not at the head.
+        for done in [0, 2] {
+            assert_eq!(lost.consumer.ack(&units[done..=done]).await.unwrap(), [APPLIED]);
+        }
+
+        s.lose(&lost);
+        other.consumer.beat(&beat()).await.unwrap();
+        other.consumer.reclaim().await.unwrap();
+
+        assert_eq!(s.queue("q").await, ["b", "d"]);
+        assert_eq!(s.numbers().await, (2, 0, 0));
     }
 
     async fn an_empty_payload_is_settled_like_any_other(s: Setup) {

@@ -12,7 +12,7 @@ use crate::setup::{APPLIED, Process, START, Setup, beat, freeze, payloads, thaw,
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// The block time of the server and a margin.
-const SURE: Duration = Duration::from_secs(35);
+const SURE: Duration = Duration::from_secs(25);
 
 fn send(server: &RedisServer, command: &[&str]) {
     redis::cmd(command[0]).arg(&command[1..]).exec(&mut server.connection()).unwrap();
@@ -237,6 +237,66 @@ async fn a_full_server_is_asked_again_and_again_until_it_lets_us_wait() {
     }
     let (units, ()) = tokio::join!(next(&mut *waiter, "q"), s.push(&["a"]));
     assert_eq!(payloads(&units), ["a"]);
+}
+
+/// The server is full for the first command of a write and has room again for the last: here, by its rights.
+#[tokio::test]
+async fn nothing_is_moved_into_a_batch_that_is_not_in_the_index() {
+    let mut s = Setup::redis();
+    send(s.server(), &["ACL", "SETUSER", "worker", "on", ">hunter2", "~*", "&*", "+@all"]);
+    let url = s.server().url().replace("redis://", "redis://worker:hunter2@");
+    let broker: std::sync::Arc<dyn kiq::broker::Broker> =
+        std::sync::Arc::new(RedisBroker::open(&url, Clock::manual(START)).unwrap());
+    let process = Process::on(&broker).await;
+    let mut waiter = process.consumer.waiter();
+    let queues = ["q".to_owned()];
+    let indexed: fn(&RedisServer, &Process) -> bool = |server, process| {
+        let mut connection = server.connection();
+        let batches: Vec<String> = connection.keys(format!("kiq:b:{}:*", process.identity)).unwrap();
+        let index = format!("kiq:idx:{}", process.identity);
+        batches.iter().all(|batch| connection.hexists(&index, batch.rsplit(':').next().unwrap()).unwrap())
+    };
+
+    // Not even the first.
+    send(s.server(), &["ACL", "SETUSER", "worker", "-hset"]);
+    s.push(&["a"]).await;
+    for _ in 0..3 {
+        let arrival = waiter.wait(&queues, HOUR).await;
+        assert!(arrival.look && arrival.units.is_empty());
+    }
+    assert_eq!((s.queue("q").await, s.numbers().await.2), (vec!["a".to_owned()], 0));
+
+    // One was registered with the wait before it, and is used; then there is none.
+    send(s.server(), &["ACL", "SETUSER", "worker", "+hset"]);
+    assert_eq!(payloads(&next(&mut *waiter, "q").await), ["a"]);
+    send(s.server(), &["ACL", "SETUSER", "worker", "-hset"]);
+    s.push(&["b", "c"]).await;
+    assert_eq!(payloads(&next(&mut *waiter, "q").await), ["b"]);
+    assert!(indexed(s.server(), &process));
+    for _ in 0..3 {
+        let arrival = waiter.wait(&queues, HOUR).await;
+        assert!(arrival.look && arrival.units.is_empty());
+    }
+    assert_eq!((s.queue("q").await, s.numbers().await.2), (vec!["c".to_owned()], 2));
+}
+
+/// Else the index would lose an id that the next wait relies on.
+#[tokio::test]
+async fn an_id_that_is_kept_for_the_next_wait_is_not_taken_for_lost() {
+    let mut s = Setup::redis();
+    let process = s.process().await;
+    let mut waiter = process.consumer.waiter();
+    s.push(&["a"]).await;
+    assert_eq!(payloads(&next(&mut *waiter, "q").await), ["a"]);
+
+    for age in [Duration::ZERO, SURE, SURE] {
+        s.clock.advance(age);
+        assert!(process.consumer.reclaim().await.unwrap().is_empty());
+    }
+
+    let ids: Vec<String> = s.server().connection().hkeys(format!("kiq:idx:{}", process.identity)).unwrap();
+    assert_eq!(ids.iter().filter(|id| id.ends_with("/left")).count(), 2, "{ids:?}");
+    assert!(!ids.iter().any(|id| id.ends_with("/gone")), "{ids:?}");
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kiq_testing::{assert_enqueued, refute_enqueued};
 
-use crate::jobs::{Log, Note, NoteLow};
+use crate::jobs::{Hopeless, Log, Note, NoteLow};
 
 #[kiq::job(queue = "high")]
 pub async fn complete_order(order_id: u64, note: &str, items: Vec<u32>) {
@@ -79,10 +79,27 @@ async fn a_failure_about_a_number_or_an_unwanted_job_marks_those_that_match() {
     let unwanted = failure(|| refute_enqueued!(NoteLow { number: 2 }));
 
     assert!(nothing.ends_with("nothing is enqueued"), "{nothing}");
-    assert!(count.starts_with("1 such jobs are enqueued") && count.contains("= NoteLow(1)"), "{count}");
+    assert!(count.starts_with("1 such job is enqueued, wanted 2") && count.contains("= NoteLow(1)"), "{count}");
     assert!(unwanted.contains("not wanted: NoteLow { number: 2 }") && unwanted.contains("= NoteLow(2)"), "{unwanted}");
     kiq.clear_all();
     refute_enqueued!(NoteLow);
+}
+
+/// A test that looks for a job which has failed meanwhile is told where it is.
+#[tokio::test]
+async fn a_failure_tells_of_jobs_that_wait_for_a_retry_or_are_dead() {
+    let kiq = kiq_testing::fake();
+    Hopeless::enqueue().await.unwrap();
+    Hopeless::enqueue().retry(0).await.unwrap();
+    kiq.drain_all().allow_failures().await.unwrap();
+
+    let text = failure(|| assert_enqueued!(Hopeless));
+    let other = failure(|| assert_enqueued!(NoteLow));
+
+    let expected = "nothing is enqueued\n not counted: 1 × Hopeless, which waits for its retry\n not counted: 1 × Hopeless, \
+                    which is dead";
+    assert!(text.ends_with(expected), "{text}");
+    assert!(other.ends_with("nothing is enqueued"), "{other}");
 }
 
 /// A19: the state between the enqueue and the run.

@@ -1,5 +1,7 @@
 //! Draining runs jobs, and those they enqueue, in order, to an end.
 
+use std::sync::Arc;
+
 use kiq::JobSet;
 use kiq_testing::{DrainError, Outcome};
 
@@ -156,6 +158,26 @@ async fn draining_inside_of_a_drain_is_an_error() {
     let error = kiq.drain_all().await.unwrap_err();
 
     assert!(error.to_string().contains("a job cannot drain"), "{error}");
+}
+
+/// Nothing is lost by a test that waits no longer: the job that was running is in its queue again, and in no other's way.
+#[tokio::test(start_paused = true)]
+async fn a_job_whose_drain_is_dropped_goes_back_to_its_queue() {
+    #[kiq::job]
+    async fn waits(gate: kiq::Data<Arc<tokio::sync::Semaphore>>) {
+        gate.acquire().await.unwrap().forget();
+    }
+    let gate = Arc::new(tokio::sync::Semaphore::new(0));
+    let kiq = kiq_testing::fake().data(Arc::clone(&gate));
+    Waits::enqueue().await.unwrap();
+
+    tokio::time::timeout(std::time::Duration::from_secs(1), kiq.drain_all()).await.unwrap_err();
+
+    assert_eq!(kiq.jobs::<Waits>().len(), 1);
+    gate.add_permits(1);
+    let report = kiq.drain_all().await.unwrap();
+    assert_eq!((report.performed(), report.runs()[0].attempt()), (1, 1));
+    assert!(kiq.is_empty());
 }
 
 /// A14: a job that lacks state says which; other jobs of the program need none of theirs.

@@ -48,7 +48,7 @@ async fn a_job_whose_wake_up_was_lost_runs_once() {
             } else {
                 proxy.sprung().await;
             }
-            // Of a server that never answers it is sure after 35 seconds.
+            // Of a server that never answers it is sure after 25 seconds.
             let jid = sent.insert(b.stored("quick").await);
             b.started(jid, 1).await;
             events.done("Task").await;

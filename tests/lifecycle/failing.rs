@@ -202,7 +202,7 @@ on_every_broker! {
 }
 
 /// How often the server has refused a command for a key of another type.
-fn refusals(connection: &mut ::redis::Connection) -> u64 {
+pub fn refusals(connection: &mut ::redis::Connection) -> u64 {
     let stats: String = ::redis::cmd("INFO").arg("errorstats").query(connection).unwrap();
     let line = stats.lines().find_map(|line| line.strip_prefix("errorstat_WRONGTYPE:count="));
     line.map_or(0, |count| count.trim().parse().unwrap())

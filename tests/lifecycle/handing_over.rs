@@ -86,6 +86,9 @@ impl Presence for Process {
     fn record<'a>(&'a self, runs: &'a [ClassRuns], at: Timestamp) -> Answer<'a, ()> {
         self.inner.record(runs, at)
     }
+    fn unfit(&self) -> Answer<'_, Option<String>> {
+        self.inner.unfit()
+    }
     fn leave(&self) -> Answer<'_, ()> {
         self.inner.leave()
     }

@@ -9,6 +9,7 @@ mod operating;
 mod outages;
 mod performing;
 mod poison;
+mod reruns;
 mod retrying;
 mod scheduling;
 mod setup;

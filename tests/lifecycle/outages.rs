@@ -451,3 +451,44 @@ async fn where_waits_cannot_be_ended_a_job_of_a_paused_queue_goes_back() {
 
     assert_eq!(s.notes.all(), ["open", "paused"]);
 }
+
+/// F36: at the start it was `noeviction`.
+#[tokio::test]
+async fn a_store_that_begins_to_throw_jobs_away_is_told_of_once_and_again_when_it_is_put_right() {
+    let s = Setup::redis();
+    let server = s.server.as_ref().unwrap();
+    let set = |policy: &str| send(server, &["CONFIG", "SET", "maxmemory-policy", policy]);
+    // How often the worker has looked. This asks, too.
+    let own = std::cell::Cell::new(0);
+    let looks = || {
+        let stats: String = redis::cmd("INFO").arg("commandstats").query(&mut server.connection()).unwrap();
+        let line = stats.lines().find_map(|line| line.strip_prefix("cmdstat_info:calls="));
+        let all: u64 = line.map_or(0, |line| line.split(',').next().unwrap().parse().unwrap());
+        let looks = all - own.get();
+        own.set(own.get() + 1);
+        looks
+    };
+
+    // It looks every four leases.
+    s.run(s.worker().lease(Duration::from_millis(60)), async |events| {
+        // The first look is of the store as it was at the start.
+        until(|| looks() >= 2).await;
+        for (policy, words) in [
+            ("allkeys-lru", Some("its maxmemory-policy is allkeys-lru, so it throws jobs away when it is full; set it to noeviction")),
+            ("volatile-ttl", Some("its maxmemory-policy is volatile-ttl, so it drops leases when it is full, and jobs run twice; set it to noeviction")),
+            ("noeviction", None),
+        ] {
+            set(policy);
+            let Event::Fitness { unfit } = events.until(|event| matches!(event, Event::Fitness { .. })).await else {
+                unreachable!()
+            };
+            assert_eq!(unfit.as_deref(), words);
+            // It looks again, and says no more.
+            let before = looks();
+            until(|| looks() > before + 1).await;
+        }
+        let told = events.seen().iter().filter(|event| matches!(event, Event::Fitness { .. })).count();
+        assert_eq!(told, 3);
+    })
+    .await;
+}

@@ -26,6 +26,15 @@ pub trait Presence: fmt::Debug + Send + Sync + 'static {
     /// When the store does not answer; some of it may be added.
     fn record<'a>(&'a self, runs: &'a [ClassRuns], at: Timestamp) -> BoxFuture<'a, Result<(), BrokerError>>;
 
+    /// What makes the store lose jobs though it is well, as a sentence with the remedy: an eviction policy, say. `None` when
+    /// nothing does, or the store does not say. The default.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    fn unfit(&self) -> BoxFuture<'_, Result<Option<String>, BrokerError>> {
+        Box::pin(async { Ok(None) })
+    }
+
     /// Says good-bye: puts back whatever the process still owns, and removes its record.
     ///
     /// # Errors

@@ -7,9 +7,10 @@
 
 use std::any::Any;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt;
 use std::future::Future;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 use std::thread::ThreadId;
 
@@ -23,9 +24,6 @@ static OF_TESTS: LazyLock<RwLock<HashMap<Place, Ambient>>> = LazyLock::new(RwLoc
 
 /// How many there are, so that a program without any pays one load.
 static HOW_MANY: AtomicUsize = AtomicUsize::new(0);
-
-/// For programs without the link-time list.
-static TOOL_WAS_USED: AtomicBool = AtomicBool::new(false);
 
 tokio::task_local! {
     static OF_THE_TASK: Ambient;
@@ -91,19 +89,23 @@ impl Ambient {
     /// Holds in the tokio runtime this is called in, or outside of one in this thread, until the answer is dropped. `None`:
     /// something holds here already.
     pub fn enter(self) -> Option<Entered> {
-        TOOL_WAS_USED.store(true, Ordering::Release);
         if Ambient::here().is_some() {
             return None;
         }
         let place = Handle::try_current().map_or_else(|_| Place::of_the_thread(), |handle| Place::Runtime(handle.id()));
-        OF_TESTS.write().unwrap_or_else(PoisonError::into_inner).insert(place, self);
+        // Another task of this runtime may enter at the same moment.
+        match OF_TESTS.write().unwrap_or_else(PoisonError::into_inner).entry(place) {
+            Entry::Occupied(_) => return None,
+            Entry::Vacant(free) => {
+                free.insert(self);
+            }
+        }
         HOW_MANY.fetch_add(1, Ordering::AcqRel);
         Some(Entered { place })
     }
 
     /// Holds in `future`, and not in tasks that it spawns.
     pub async fn around<F: Future>(self, future: F) -> F::Output {
-        TOOL_WAS_USED.store(true, Ordering::Release);
         HOW_MANY.fetch_add(1, Ordering::AcqRel);
         let _counted = Counted;
         OF_THE_TASK.scope(self, future).await
@@ -138,19 +140,21 @@ impl Drop for Counted {
     }
 }
 
-/// Whether a testing tool is linked into this program, or was used in it.
+/// Whether a testing tool is linked into this program.
+#[cfg(feature = "testing")]
 fn is_a_test() -> bool {
-    #[cfg(feature = "inventory")]
-    if inventory::iter::<TestingTool>.into_iter().next().is_some() {
-        return true;
-    }
-    TOOL_WAS_USED.load(Ordering::Acquire)
+    inventory::iter::<TestingTool>.into_iter().next().is_some()
+}
+
+#[cfg(not(feature = "testing"))]
+fn is_a_test() -> bool {
+    false
 }
 
 /// A testing tool is linked into this program.
-#[cfg(feature = "inventory")]
+#[cfg(feature = "testing")]
 #[derive(Debug)]
 pub struct TestingTool;
 
-#[cfg(feature = "inventory")]
+#[cfg(feature = "testing")]
 inventory::collect!(TestingTool);

@@ -17,7 +17,7 @@ pub use std::result::Result::{self, Err, Ok};
 pub use std::string::String;
 pub use std::vec::Vec;
 
-#[cfg(feature = "inventory")]
+#[cfg(any(feature = "inventory", feature = "testing"))]
 pub use inventory;
 
 pub use crate::__register as register;
@@ -94,21 +94,13 @@ macro_rules! __register_error {
 }
 
 /// Marks a program as one for tests, by being linked into it.
-#[cfg(feature = "inventory")]
+#[cfg(feature = "testing")]
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __testing_tool {
     () => {
         $crate::private::inventory::submit! { $crate::client::ambient::TestingTool }
     };
-}
-
-/// Without the feature a program is known to be one for tests when the first mode is entered.
-#[cfg(not(feature = "inventory"))]
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __testing_tool {
-    () => {};
 }
 
 /// The queue's name, when it may be one.

@@ -103,6 +103,11 @@ impl Acks {
         let _ = self.told.subscribe().wait_for(|told| *told >= enough).await;
     }
 
+    /// How many are untold.
+    pub(super) fn untold(&self) -> u64 {
+        self.inside().added.saturating_sub(self.told_so_far.load(Ordering::Acquire))
+    }
+
     /// Nothing will be added any more: [`run`](Acks::run) ends when all is told.
     pub(super) fn close(&self) {
         self.inside().is_closed = true;
@@ -141,8 +146,11 @@ impl Acks {
                     jid = %job.jid(),
                     "done, but this process's lease had run out: the job may run again elsewhere"
                 );
+                shared.controls.reruns.lease_lost();
+                shared.events.tell(|| Event::Stale { job, elapsed });
+            } else {
+                shared.events.tell(|| Event::Done { job, elapsed });
             }
-            shared.events.tell(|| Event::Done { job, elapsed });
         }
     }
 

@@ -70,7 +70,7 @@ impl ByHand {
         self.shared.consumer.beat(&heartbeat::words(&self.shared)).await.map(drop)
     }
 
-    /// Runs a job and settles it. Answers what was told of its end; `None` when it was another process's by then.
+    /// Runs a job and settles it. Answers what was told of its end; `None` when it was another process's before it began.
     ///
     /// # Cancel safety
     /// Dropping it is the death of the process in the middle of the job: nothing is settled.
@@ -100,6 +100,15 @@ impl ByHand {
         self.end(unit, ended).await
     }
 
+    /// Puts a job back where it was taken from, as if it had never been: one whose [`perform`](ByHand::perform) was dropped by
+    /// somebody who has grown tired of waiting, say. One that was settled stays settled.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn give_back(&self, unit: &UnitOfWork) -> Result<(), BrokerError> {
+        self.shared.consumer.give_back(std::slice::from_ref(unit)).await.map(drop)
+    }
+
     /// Moves what is due to its queues.
     pub async fn promote(&self) {
         poller::poll(&self.shared).await;
@@ -125,7 +134,9 @@ impl ByHand {
         self.shared.acks.flush(&self.shared).await;
         // Jobs that others run with this worker meanwhile are told of here, too.
         std::iter::from_fn(|| told.next_told()).find(|event| match event {
-            Event::Done { job, .. } | Event::Failed { job, .. } => Some(job.jid()) == jid.as_ref(),
+            Event::Done { job, .. } | Event::Stale { job, .. } | Event::Failed { job, .. } => {
+                Some(job.jid()) == jid.as_ref()
+            }
             Event::Poison { jid: poisonous, .. } => Some(poisonous) == jid.as_ref(),
             Event::NotAJob { .. } => jid.is_none(),
             _ => false,

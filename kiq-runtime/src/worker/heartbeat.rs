@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use crate::broker::{Beat, Heard};
 
-use super::{Phase, Shared, poller, reclaimer, tally, ticker};
+use super::{Phase, Shared, fitness, poller, reclaimer, tally, ticker};
 
 /// The background duties at work.
 #[derive(Debug)]
@@ -45,10 +45,11 @@ pub(super) fn start_duties(shared: &Arc<Shared>) -> std::io::Result<Duties> {
     let shared = Arc::clone(shared);
     thread::Builder::new().name("kiq-heartbeat".to_owned()).spawn(move || {
         runtime.block_on(async {
-            let mut was_well = true;
+            let (mut was_well, mut known) = (true, None);
             tokio::join!(
                 ticker::tick_or(stopped.clone(), &shared.beat_soon, async || beat(&shared, &mut was_well).await),
                 ticker::tick(stopped.clone(), async || reclaimer::reclaim(&shared).await),
+                ticker::tick(stopped.clone(), async || fitness::look(&shared, &mut known).await),
                 poll_while_running(&shared, stopped.clone()),
                 dump_when_asked(&shared, stopped.clone()),
             );

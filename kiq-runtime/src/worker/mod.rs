@@ -12,6 +12,7 @@ mod capsule;
 mod desk;
 mod exhausted;
 mod fetcher;
+mod fitness;
 mod heartbeat;
 mod order;
 mod pauses;
@@ -21,6 +22,7 @@ mod prefetch;
 mod processor;
 mod reclaimer;
 mod reporter;
+mod reruns;
 mod settle;
 mod shutdown;
 mod signals;
@@ -48,10 +50,12 @@ use crate::reports::Handlers;
 
 pub use by_hand::ByHand;
 pub use config::{BuildError, Capsule, QueueSpec, WorkerBuilder};
+pub use reruns::Reruns;
 
 use acks::Acks;
 use config::Tuning;
 use reporter::Reporter;
+use reruns::Counts;
 use tally::Tally;
 use work::WorkTable;
 
@@ -99,6 +103,7 @@ pub struct Worker {
 
 /// What all parts of a running worker share.
 struct Shared {
+    identity: Identity,
     broker: Arc<dyn Broker>,
     consumer: Arc<dyn Consumer>,
     clock: Clock,
@@ -139,6 +144,7 @@ pub struct Controls {
     /// What the jobs see.
     stopping: Arc<watch::Sender<bool>>,
     dumps: Arc<tokio::sync::Notify>,
+    reruns: Counts,
 }
 
 impl Controls {
@@ -147,6 +153,7 @@ impl Controls {
             phase: Arc::new(watch::channel(Phase::Running).0),
             stopping: Arc::new(watch::channel(false).0),
             dumps: Arc::default(),
+            reruns: Counts::default(),
         }
     }
 
@@ -168,6 +175,11 @@ impl Controls {
     /// Logs what every processor is doing. As TTIN.
     pub fn dump(&self) {
         self.dumps.notify_one();
+    }
+
+    /// The jobs that run again by what this worker saw, by cause. Still answers when it has stopped.
+    pub fn reruns(&self) -> Reruns {
+        self.reruns.so_far()
     }
 
     fn obey(&self, signal: Signal) {
@@ -302,7 +314,8 @@ impl Worker {
         };
         let max_unacked = self.tuning.max_unacked;
         Arc::new(Shared {
-            consumer: broker.attach(identity),
+            consumer: broker.attach(identity.clone()),
+            identity,
             broker,
             clock: self.clock,
             registry: self.registry,

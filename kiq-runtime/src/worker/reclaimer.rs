@@ -14,6 +14,10 @@ pub(super) async fn reclaim(shared: &Shared) -> Duration {
             for reclaimed in found.into_iter().filter(|reclaimed| reclaimed.jobs > 0) {
                 let (owner, queue, jobs) = (&reclaimed.owner, &reclaimed.queue, reclaimed.jobs);
                 tracing::warn!(owner, queue, jobs, "put back the jobs of a process that is gone; they will run again");
+                // What was ours had been handed out without our hearing of it, and not begun.
+                if *owner != *shared.identity.as_str() {
+                    shared.controls.reruns.reclaimed(jobs);
+                }
                 shared.events.tell(|| Event::Reclaimed(reclaimed.clone()));
             }
         }

@@ -102,7 +102,10 @@ async fn settle_failure(
     };
     match settle_for_sure(shared, unit, &end).await {
         Settled::Applied { trimmed } => (next, death, trimmed),
-        Settled::Stale => (Next::Stale, None, 0),
+        Settled::Stale => {
+            shared.controls.reruns.lease_lost();
+            (Next::Stale, None, 0)
+        }
     }
 }
 

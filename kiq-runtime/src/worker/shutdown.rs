@@ -20,7 +20,7 @@ use crate::job::Payload;
 
 use super::capsule::Running;
 use super::heartbeat::Duties;
-use super::{Phase, Shared, suspect, tally};
+use super::{Phase, Reruns, Shared, suspect, tally};
 
 /// How long the store may take to hear of the last successes.
 const LAST_ACKS: Duration = Duration::from_secs(3);
@@ -65,6 +65,7 @@ pub(super) async fn when_told(
     if tokio::time::timeout(LAST_ACKS, acks.join_next()).await.is_err() {
         tracing::error!("the store does not hear of the last successful jobs; they run again when the lease runs out");
         acks.abort_all();
+        shared.controls.reruns.unheard(shared.acks.untold());
     }
     tally::tell(shared).await;
     shared.reporter.finish(reports).await;
@@ -72,7 +73,8 @@ pub(super) async fn when_told(
     if let Err(error) = shared.consumer.leave().await {
         tracing::warn!(%error, "could not sign off; the lease will run out, and others take over what is left");
     }
-    tracing::info!("stopped");
+    let Reruns { reclaimed, lease_lost, cut_off, unheard } = shared.controls.reruns();
+    tracing::info!(reclaimed, lease_lost, cut_off, unheard, "stopped; so many jobs run again, by cause");
     shared.events.tell(|| Event::Stopped);
 }
 
@@ -89,10 +91,12 @@ async fn give_back(shared: &Shared, left: &[crate::broker::UnitOfWork]) {
     match shared.consumer.give_back(left).await {
         Ok(jobs) => {
             tracing::warn!(jobs, "given back unfinished; they will run again");
+            shared.controls.reruns.cut_off(jobs);
             shared.events.tell(|| Event::GivenBack { jobs });
         }
         Err(error) => {
             let jobs = left.len();
+            shared.controls.reruns.cut_off(jobs);
             tracing::error!(%error, jobs, "unfinished jobs could not be given back; they return when the lease runs out");
         }
     }

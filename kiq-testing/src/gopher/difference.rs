@@ -1,6 +1,7 @@
 //! What did not come out the same, and how it is told.
 
 use std::fmt::{self, Debug};
+use std::time::Duration;
 
 use kiq_runtime::awaits::Stop;
 
@@ -58,6 +59,21 @@ pub enum GopherError {
         /// What fails.
         reason: String,
     },
+    /// It, or a job it enqueued, then waits for ever.
+    #[error(
+        "{job}: after {} jobs have not ended within {limit:?} of real time; is what they wait for gone? (`.time_limit(…)` \
+         allows more)", how.told(*stop)
+    )]
+    Hangs {
+        /// The job.
+        job: String,
+        /// What was done to it.
+        how: Disturbance,
+        /// Where it was stopped.
+        stop: Option<Stop>,
+        /// How long they had.
+        limit: Duration,
+    },
     /// It does not even run undisturbed.
     #[error("{job} does not run when nothing disturbs it: {reason}")]
     Undisturbed {
@@ -76,6 +92,12 @@ pub enum GopherError {
         job: String,
         /// The states, line by line.
         difference: String,
+    },
+    /// The test has a mode.
+    #[error("{job}: a mode holds here, and the gopher makes one for each of its runs; drop yours before `check`")]
+    InAMode {
+        /// The job.
+        job: String,
     },
     /// There is no place to stop it at.
     #[error(

@@ -4,19 +4,24 @@ mod difference;
 mod trial;
 
 use std::fmt::{self, Debug};
+use std::time::Duration;
 
 use kiq_runtime::app::App;
 use kiq_runtime::awaits::Stop;
+use kiq_runtime::client::ambient::Ambient;
 use kiq_runtime::job::{Job, Perform};
 use kiq_runtime::worker::{Worker, WorkerBuilder};
 use serde_json::value::RawValue;
 
 pub use difference::{Disturbance, GopherError};
 
-use trial::{Failed, Trial};
+use trial::{Failed, Trial, Why};
 
 /// Places in one job before the gopher gives up: a job with more has a loop that a test should make shorter.
 pub const MOST_PLACES: usize = 2_000;
+
+/// Real time that one run of a job, and of all it leads to, may take. [`Gopher::time_limit`] sets another.
+pub const TIME_LIMIT: Duration = Duration::from_secs(60);
 
 /// Tests that `job` can be stopped anywhere and run again: what a crash, a deploy or a timeout does to it.
 ///
@@ -71,7 +76,7 @@ pub const MOST_PLACES: usize = 2_000;
 /// # }
 /// ```
 pub fn gopher<J: Perform>(job: J) -> Gopher<J> {
-    Gopher { job, own_awaits_only: false }
+    Gopher { job, own_awaits_only: false, time_limit: TIME_LIMIT }
 }
 
 /// A job to be gnawed at, and how.
@@ -80,6 +85,7 @@ pub fn gopher<J: Perform>(job: J) -> Gopher<J> {
 pub struct Gopher<J> {
     job: J,
     own_awaits_only: bool,
+    time_limit: Duration,
 }
 
 impl<J: Perform> Gopher<J> {
@@ -87,6 +93,13 @@ impl<J: Perform> Gopher<J> {
     /// a job that waits for real sockets or long.
     pub fn own_awaits_only(mut self) -> Self {
         self.own_awaits_only = true;
+        self
+    }
+
+    /// How long one run, of the job and all it leads to, may take before it is said to hang: a job that was stopped may wait, the
+    /// second time, for what comes only once. Real time, also where tokio's is paused. Default: [`TIME_LIMIT`].
+    pub fn time_limit(mut self, limit: Duration) -> Self {
+        self.time_limit = limit;
         self
     }
 
@@ -157,9 +170,6 @@ impl<J: Perform, W, M: AsyncFn() -> W, L> GopherReady<J, W, M, L> {
     ///
     /// # Errors
     /// [`GopherError`]: the first thing that did not come out the same, or what kept it from being tried.
-    ///
-    /// # Panics
-    /// When a mode holds here already.
     pub async fn check<S>(self) -> Result<Gnawed, GopherError>
     where
         S: PartialEq + Debug,
@@ -168,7 +178,16 @@ impl<J: Perform, W, M: AsyncFn() -> W, L> GopherReady<J, W, M, L> {
         let args = self.inside.gopher.job.to_args();
         let args = args.map_err(|error| GopherError::undisturbed(J::NAME.to_owned(), error.to_string()))?;
         let job = called::<J>(&args);
-        let undisturbed = |failed: Failed| GopherError::undisturbed(job.clone(), failed.reason);
+        if Ambient::here().is_some() {
+            return Err(GopherError::InAMode { job });
+        }
+        let undisturbed = |failed: Failed| {
+            let reason = match failed.why {
+                Why::Fails(reason) => reason,
+                Why::Hangs => format!("it has not ended within {:?} of real time", self.inside.gopher.time_limit),
+            };
+            GopherError::undisturbed(job.clone(), reason)
+        };
         let first = self.run(&args, Disturbance::None).await.map_err(undisturbed)?;
         let second = self.run(&args, Disturbance::None).await.map_err(undisturbed)?;
         let expected = first.state;
@@ -178,10 +197,18 @@ impl<J: Perform, W, M: AsyncFn() -> W, L> GopherReady<J, W, M, L> {
         if first.places == 0 && !first.has_blocked {
             return Err(GopherError::NoPlaces { job });
         }
+        if first.places > MOST_PLACES {
+            return Err(GopherError::TooManyPlaces { job });
+        }
         let mut gnawed = Gnawed { places: 0, trials: 2 };
-        while self.gnaw_at(gnawed.places, &args, &expected, &mut gnawed.trials).await? {
-            gnawed.places += 1;
-            if gnawed.places >= MOST_PLACES {
+        for number in 0.. {
+            let is_stopped = self.gnaw_at(number, &args, &expected, &mut gnawed.trials).await?;
+            // How often a job waits for real things is luck: a run with fewer places than the first is not the end of them.
+            if !is_stopped && number >= first.places {
+                break;
+            }
+            gnawed.places += usize::from(is_stopped);
+            if number > MOST_PLACES {
                 return Err(GopherError::TooManyPlaces { job });
             }
         }
@@ -223,7 +250,10 @@ impl<J: Perform, W, M: AsyncFn() -> W, L> GopherReady<J, W, M, L> {
             Ok(Ended { state, stop, .. }) => {
                 Err(GopherError::Differs { job: job(), how, stop, difference: difference::between(expected, &state) })
             }
-            Err(Failed { stop, reason }) => Err(GopherError::Fails { job: job(), how, stop, reason }),
+            Err(Failed { stop, why: Why::Fails(reason) }) => Err(GopherError::Fails { job: job(), how, stop, reason }),
+            Err(Failed { stop, why: Why::Hangs }) => {
+                Err(GopherError::Hangs { job: job(), how, stop, limit: self.inside.gopher.time_limit })
+            }
         }
     }
 
@@ -233,7 +263,7 @@ impl<J: Perform, W, M: AsyncFn() -> W, L> GopherReady<J, W, M, L> {
     {
         let world = (self.inside.make)().await;
         let worker = || (self.inside.worker)(&world);
-        let trial = Trial::<J>::new(args, how, self.inside.gopher.own_awaits_only);
+        let trial = Trial::<J>::new(args, how, self.inside.gopher.own_awaits_only, self.inside.gopher.time_limit);
         let ended = trial.run(&(self.inside.app)(&world), &worker).await?;
         let state = match ended.has_ended_early {
             true => None,

@@ -3,7 +3,9 @@
 use std::future::poll_fn;
 use std::marker::PhantomData;
 use std::pin::pin;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::task::Poll;
+use std::thread;
 use std::time::Duration;
 
 use kiq_runtime::app::App;
@@ -14,6 +16,7 @@ use kiq_runtime::events::{Event, Next};
 use kiq_runtime::job::{Jid, Perform};
 use kiq_runtime::worker::{ByHand, WorkerBuilder};
 use serde_json::value::RawValue;
+use tokio::sync::oneshot;
 
 use crate::fake::Fake;
 use crate::mode::Mode;
@@ -27,6 +30,7 @@ pub(super) struct Trial<'a, J> {
     args: &'a RawValue,
     how: Disturbance,
     own_only: bool,
+    limit: Duration,
     job: PhantomData<fn(J)>,
 }
 
@@ -40,16 +44,24 @@ pub(super) struct Gone {
     pub(super) has_ended_early: bool,
 }
 
-/// A job failed to its end.
+/// It came to no good end.
 #[derive(Debug)]
 pub(super) struct Failed {
     pub(super) stop: Option<Stop>,
-    pub(super) reason: String,
+    pub(super) why: Why,
+}
+
+#[derive(Debug)]
+pub(super) enum Why {
+    /// A job failed for good, or could not be run.
+    Fails(String),
+    /// It still waited when its time was up.
+    Hangs,
 }
 
 impl<'a, J: Perform> Trial<'a, J> {
-    pub(super) fn new(args: &'a RawValue, how: Disturbance, own_only: bool) -> Self {
-        Trial { args, how, own_only, job: PhantomData }
+    pub(super) fn new(args: &'a RawValue, how: Disturbance, own_only: bool, limit: Duration) -> Self {
+        Trial { args, how, own_only, limit, job: PhantomData }
     }
 
     pub(super) async fn run(&self, app: &App, worker: &impl Fn() -> WorkerBuilder) -> Result<Gone, Failed> {
@@ -58,12 +70,18 @@ impl<'a, J: Perform> Trial<'a, J> {
             Disturbance::None | Disturbance::Twice => Watch::counting(self.own_only),
         };
         let kiq = crate::fake().worker(worker()).app(app);
-        let ended = self.disturb(&kiq, &|| worker().app(app), &watch).await;
+        let all = async {
+            let has_ended_early = !self.disturb(&kiq, &|| worker().app(app), &watch).await?;
+            let rest = kiq.drain_all().with_retries().limit(MOST_JOBS).await;
+            rest.map(|_| has_ended_early).map_err(|error| error.to_string())
+        };
+        let ended = tokio::select! {
+            biased;
+            ended = all => ended.map_err(Why::Fails),
+            () = real_time(self.limit) => Err(Why::Hangs),
+        };
         let stop = watch.stopped();
-        let failed = |reason| Failed { stop, reason };
-        let has_ended_early = !ended.map_err(failed)?;
-        let rest = kiq.drain_all().with_retries().limit(MOST_JOBS).await;
-        rest.map_err(|error| failed(error.to_string()))?;
+        let has_ended_early = ended.map_err(|why| Failed { stop, why })?;
         Ok(Gone { stop, places: watch.passed().0, has_blocked: watch.has_blocked(), has_ended_early })
     }
 
@@ -111,6 +129,22 @@ async fn take(kiq: &Fake, process: &ByHand) -> Result<UnitOfWork, String> {
     process.beat().await.map_err(|error| error.to_string())?;
     let unit = kiq.store().take_first(process.identity(), |_, _| true).map_err(|error| error.to_string())?;
     unit.ok_or_else(|| "it was not enqueued".to_owned())
+}
+
+/// Ends when so much time has really passed. Tokio's own may be paused, and then jumps as soon as all wait.
+async fn real_time(limit: Duration) {
+    let (still_wanted, wanted) = mpsc::channel::<()>();
+    let (tell, told) = oneshot::channel();
+    // Ends, too, when this future is dropped, and with it `still_wanted`.
+    thread::spawn(move || {
+        if wanted.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
+            let _ = tell.send(());
+        }
+    });
+    if told.await.is_err() {
+        std::future::pending::<()>().await;
+    }
+    drop(still_wanted);
 }
 
 /// Runs it until it ends or is stopped; then its future is dropped here.

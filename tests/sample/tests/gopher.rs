@@ -1,10 +1,15 @@
 //! Which jobs stand being stopped anywhere. (A38, A39, C1, 18.10)
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
 use kiq::{Data, EnqueueError, Perform};
 use kiq_sample::jobs::{CompleteOrder, OrderError, RequestFulfillment, SendNotification};
 use kiq_sample::shop::Shop;
 use kiq_testing::gopher::{Disturbance, Gnawed, GopherError, gopher};
+use tokio::sync::Semaphore;
 
 async fn gnaw<J: Perform>(job: J) -> Result<Gnawed, GopherError> {
     gopher(job).world(async || Shop::with_order(7)).worker(Shop::worker).state(async |shop| shop.look()).check().await
@@ -185,6 +190,73 @@ async fn what_cannot_be_tried_is_an_error() {
     assert!(matches!(gnaw(RandomEnd::new(7)).await, Err(GopherError::Unsteady { .. })));
     let error = gnaw(Fails::new(7)).await.unwrap_err();
     assert!(matches!(error, GopherError::Undisturbed { .. }) && error.to_string().contains("no order 8"), "{error}");
+}
+
+/// What comes only once is gone when the job runs again: it is told, with its place, and not waited for. Nor is tokio's paused
+/// time taken for the real one.
+#[tokio::test(start_paused = true)]
+async fn a_job_that_waits_for_ever_when_it_runs_again_is_found() {
+    #[kiq::job]
+    async fn takes_the_only_ticket(tickets: Data<Arc<Semaphore>>) {
+        tickets.acquire().await.unwrap().forget();
+        tokio::time::sleep(Duration::from_secs(3600)).await; // planted: the ticket is taken for good
+    }
+    let tickets = async |count: usize| {
+        gopher(TakesTheOnlyTicket::new())
+            .time_limit(Duration::from_millis(500))
+            .world(async move || Arc::new(Semaphore::new(count)))
+            .state(async |_| ())
+            .check()
+            .await
+    };
+
+    assert_hangs(tickets(1).await, "planted: the ticket is taken for good");
+    assert!(tickets(2).await.unwrap().places > 4);
+    let never = tickets(0).await.unwrap_err().to_string();
+    assert!(never.contains("when nothing disturbs it: it has not ended within 500ms"), "{never}");
+}
+
+fn assert_hangs(found: Result<Gnawed, GopherError>, mark: &str) {
+    let error = found.unwrap_err();
+    assert!(matches!(error, GopherError::Hangs { how: Disturbance::Crash(2), .. }), "{error}");
+    assert!(error.to_string().contains(&format!("a crash before the await at {} ", line_of(mark))), "{error}");
+}
+
+/// How often a job waits may be luck: a run with fewer places than the first is not the end of the search.
+#[tokio::test]
+async fn a_run_with_fewer_places_than_the_first_is_not_the_end() {
+    #[derive(Clone)]
+    struct Till {
+        charges: Arc<AtomicU32>,
+        run: u32,
+    }
+    #[kiq::job]
+    async fn lucky(till: Data<Till>) {
+        // The first run that is to be stopped has no place to stop at.
+        if till.run == 2 {
+            till.charges.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        std::future::ready(()).await;
+        till.charges.fetch_add(1, Ordering::Relaxed);
+        std::future::ready(()).await; // planted: charged before it
+    }
+    let runs = Arc::new(AtomicU32::new(0));
+
+    let found = gopher(Lucky::new())
+        .world(async move || Till { charges: Arc::default(), run: runs.fetch_add(1, Ordering::Relaxed) })
+        .state(async |till| till.charges.load(Ordering::Relaxed))
+        .check()
+        .await;
+
+    assert_found(found, "a crash before", "planted: charged before it");
+}
+
+#[tokio::test]
+async fn a_gopher_in_a_test_with_a_mode_says_so() {
+    let _kiq = kiq_testing::fake();
+
+    assert!(matches!(gnaw(CompleteOrder::new(7)).await, Err(GopherError::InAMode { .. })));
 }
 
 /// A job without retries ends where its time is up, as it asked; that is no difference.

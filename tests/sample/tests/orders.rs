@@ -77,16 +77,18 @@ async fn what_lies_in_redis_is_reviewed() {
     let kiq = kiq_testing::fake();
     CompleteOrder::enqueue(7).await.unwrap();
 
-    let snapshot = r#"[
-  {
-    "args": [7],
-    "class": "CompleteOrder",
-    "created_at": "[time]",
-    "enqueued_at": "[time]",
-    "jid": "[jid]",
-    "queue": "high",
-    "retry": true
-  }
-]"#;
-    assert_eq!(kiq.snapshot(), snapshot);
+    // `cargo insta test --review` writes the new text here.
+    insta::assert_snapshot!(kiq.snapshot(), @r#"
+    [
+      {
+        "args": [7],
+        "class": "CompleteOrder",
+        "created_at": "[time]",
+        "enqueued_at": "[time]",
+        "jid": "[jid]",
+        "queue": "high",
+        "retry": true
+      }
+    ]
+    "#);
 }

@@ -8,6 +8,7 @@ use redis::Value;
 use crate::error::BrokerError;
 use crate::random;
 
+use super::link::{Link, LinkError};
 use super::{RedisBroker, keys, link, reply, scripts, text};
 
 /// The oldest server that works: scripts with flags came with 7.0.
@@ -93,6 +94,35 @@ impl RedisBroker {
     }
 }
 
+/// What the server throws away when it is full, and the remedy, if it does. A server that forbids the question is taken as it
+/// is.
+pub(super) async fn eviction(link: &Link) -> Result<Option<String>, LinkError> {
+    let mut info = redis::cmd("INFO");
+    info.arg("memory");
+    match link.ask(info).await {
+        Ok(info) => Ok(judge_policy(field(&text(&info).unwrap_or_default(), "maxmemory_policy"))),
+        Err(LinkError { error: BrokerError::Refused { code, .. }, .. }) if code == "NOPERM" => Ok(None),
+        Err(failed) => Err(failed),
+    }
+}
+
+/// A value of INFO's answer; empty when it is not there.
+fn field<'a>(info: &'a str, name: &str) -> &'a str {
+    let mut fields = info.lines().filter_map(|line| line.split_once(':'));
+    fields.find(|(known, _)| *known == name).map_or("", |(_, value)| value)
+}
+
+fn judge_policy(policy: &str) -> Option<String> {
+    let what = if policy.starts_with("allkeys-") {
+        "so it throws jobs away when it is full"
+    } else if policy.starts_with("volatile-") {
+        "so it drops leases when it is full, and jobs run twice"
+    } else {
+        return None;
+    };
+    Some(format!("its maxmemory-policy is {policy}, {what}; set it to noeviction"))
+}
+
 /// What the answer of INFO means: advice, or the reason why this server cannot be used.
 fn judge(info: &str) -> Result<Vec<String>, String> {
     let fields: HashMap<&str, &str> = info.lines().filter_map(|line| line.split_once(':')).collect();
@@ -119,15 +149,8 @@ fn judge(info: &str) -> Result<Vec<String>, String> {
         return Err("it is a replica, which takes no jobs; point the URL at the primary".to_owned());
     }
     match field("maxmemory_policy") {
-        policy if policy.starts_with("allkeys-") => {
-            return Err(format!(
-                "its maxmemory-policy is {policy}, so it throws jobs away when it is full; set it to noeviction"
-            ));
-        }
-        policy if policy.starts_with("volatile-") => advice.push(format!(
-            "the store's maxmemory-policy is {policy}: when it is full it drops leases, and jobs run twice; set it to noeviction"
-        )),
-        _ => {}
+        policy if policy.starts_with("allkeys-") => return Err(judge_policy(policy).unwrap_or_default()),
+        policy => advice.extend(judge_policy(policy).map(|reason| format!("the store is a risk: {reason}"))),
     }
     // RDB snapshots cannot be told from INFO alone: a server that never saved may be about to.
     if field("aof_enabled") == "0" {

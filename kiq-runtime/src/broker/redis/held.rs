@@ -19,10 +19,14 @@ pub(super) struct Held {
     batches: Mutex<HashMap<Arc<str>, Option<Batch>>>,
     /// Ids in the index of which the server has said that nothing was moved into their batches.
     spent: Mutex<Vec<Arc<str>>>,
+    /// Ids in the index that nothing is moved into yet.
+    reserved: Mutex<Vec<Arc<str>>>,
     /// Numbers of batches, each used once.
     next: AtomicU64,
     /// By this process's own clock, which goes on while it is stopped.
     lease_until: Mutex<Option<Instant>>,
+    /// How often the lease had run out: others may have removed from the index what was empty.
+    lapses: AtomicU64,
 }
 
 /// More entries than a list can have.
@@ -84,7 +88,10 @@ impl Held {
 
     /// The store knows this process's batches for its own until then; `None`: not any more.
     pub(super) fn set_lease(&self, until: Option<Instant>) {
-        *lock(&self.lease_until) = until;
+        let before = std::mem::replace(&mut *lock(&self.lease_until), until);
+        if before.is_none_or(|before| before <= instant()) {
+            self.lapses.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// Whether they are, as far as this process knows.
@@ -95,6 +102,12 @@ impl Held {
     /// Nothing will ever be in the batch of this id.
     pub(super) fn spend(&self, id: Arc<str>) {
         lock(&self.spent).push(id);
+    }
+
+    /// The end: what is reserved is not used any more, and only to be removed.
+    pub(super) fn spend_reserved(&self) {
+        let mut reserved = lock(&self.reserved);
+        lock(&self.spent).append(&mut reserved);
     }
 
     /// What is to be removed from the index.
@@ -115,8 +128,9 @@ impl Held {
 
     /// Whether that id of the index is accounted for.
     pub(super) fn contains(&self, id: &str) -> bool {
-        // In this order: an id is spent before it ceases to be expected.
-        self.batches().contains_key(id) || lock(&self.spent).iter().any(|spent| **spent == *id)
+        // In this order: an id is expected before it ceases to be reserved, and spent before it ceases to be either.
+        let is_among = |ids: &Mutex<Vec<Arc<str>>>| lock(ids).iter().any(|known| **known == *id);
+        is_among(&self.reserved) || self.batches().contains_key(id) || is_among(&self.spent)
     }
 
     /// So many jobs are in each of these batches, all to be settled.
@@ -229,6 +243,64 @@ impl<const N: usize> Drop for Expected<'_, N> {
     }
 }
 
+/// An id that a later request may be told to move a job into. It is known here from before it is in the index until it is
+/// expected, spent or given up.
+#[derive(Debug)]
+pub(super) struct Reserved {
+    held: Arc<Held>,
+    id: Arc<str>,
+    lapses: u64,
+    /// The server has answered: if it is in the index, it can be removed from it.
+    is_answered: bool,
+}
+
+impl Reserved {
+    /// A fresh one.
+    pub(super) fn new(held: &Arc<Held>) -> Self {
+        let id: Arc<str> = super::keys::handed_over(held.next_number()).into();
+        lock(&held.reserved).push(Arc::clone(&id));
+        let lapses = held.lapses.load(Ordering::Relaxed);
+        Reserved { held: Arc::clone(held), id, lapses, is_answered: false }
+    }
+
+    pub(super) fn id(&self) -> &Arc<str> {
+        &self.id
+    }
+
+    /// The server has answered the request that registers it.
+    pub(super) fn confirmed(mut self) -> Self {
+        self.is_answered = true;
+        self
+    }
+
+    /// Whether it is still in the index: the lease has not run out since, so nobody else has removed it.
+    pub(super) fn is_good(&self) -> bool {
+        self.held.has_lease() && self.lapses == self.held.lapses.load(Ordering::Relaxed)
+    }
+
+    /// It is about to be used; `None` if this process has left meanwhile.
+    pub(super) fn expect<'a>(&self, held: &'a Held) -> Option<Expected<'a, 1>> {
+        let mut reserved = lock(&held.reserved);
+        let at = reserved.iter().position(|id| *id == self.id)?;
+        let expected = held.expect([Arc::clone(&self.id)]);
+        reserved.swap_remove(at);
+        Some(expected)
+    }
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        let mut reserved = lock(&self.held.reserved);
+        if let Some(at) = reserved.iter().position(|id| *id == self.id) {
+            // Without an answer it may get into the index yet: then the reclaimer finds it there.
+            if self.is_answered {
+                self.held.spend(Arc::clone(&self.id));
+            }
+            reserved.swap_remove(at);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -276,6 +348,49 @@ mod tests {
         assert_eq!(shares_of(&held, &units(3, &[1])), (1, 1, vec![]));
         held.let_go(&units(3, &[2])[0].slot);
         assert!(!held.contains("a"));
+    }
+
+    #[test]
+    fn an_id_is_known_from_its_reservation_to_its_end() {
+        let held = Arc::<Held>::default();
+        held.set_lease(Some(instant() + std::time::Duration::from_secs(60)));
+        let used = Reserved::new(&held).confirmed();
+        let id = Arc::clone(used.id());
+        assert!(held.contains(&id) && used.is_good());
+        let expected = used.expect(&held).unwrap();
+        drop(used);
+        assert!(held.contains(&id) && held.spent().is_empty());
+        drop(expected);
+        assert!(!held.contains(&id));
+
+        let unused = Reserved::new(&held).confirmed();
+        let id = Arc::clone(unused.id());
+        drop(unused);
+        assert!(held.contains(&id));
+        assert_eq!(held.spent(), [id]);
+
+        let unanswered = Reserved::new(&held);
+        let id = Arc::clone(unanswered.id());
+        drop(unanswered);
+        assert!(!held.contains(&id));
+    }
+
+    #[test]
+    fn a_reservation_ends_with_the_lease_and_with_the_process() {
+        let held = Arc::<Held>::default();
+        let until = || Some(instant() + std::time::Duration::from_secs(60));
+        held.set_lease(until());
+        let reserved = Reserved::new(&held).confirmed();
+        held.set_lease(until());
+        assert!(reserved.is_good());
+        held.set_lease(Some(instant()));
+        assert!(!reserved.is_good());
+        held.set_lease(until());
+        assert!(!reserved.is_good());
+
+        held.spend_reserved();
+        assert!(reserved.expect(&held).is_none());
+        assert_eq!(held.spent(), [Arc::clone(reserved.id())]);
     }
 
     #[test]

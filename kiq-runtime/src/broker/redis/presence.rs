@@ -15,7 +15,7 @@ use crate::job::BoxFuture;
 
 use super::consumer::RedisConsumer;
 use super::link::LinkError;
-use super::{keys, metrics, reply, scripts, text};
+use super::{check, keys, metrics, reply, scripts, text};
 
 /// How long a process's record outlives its last heartbeat, in seconds: Sidekiq's readers go by it.
 const RECORD_TTL: u32 = 60;
@@ -103,6 +103,7 @@ impl RedisConsumer {
         lease.arg(keys::lease(self.me()));
         self.link.ask(lease).await?;
         self.held.set_lease(None);
+        self.held.spend_reserved();
         let spent = self.held.spent();
         if !spent.is_empty() {
             let mut forget = redis::cmd("HDEL");
@@ -150,6 +151,10 @@ impl Presence for RedisConsumer {
 
     fn record<'a>(&'a self, runs: &'a [ClassRuns], at: Timestamp) -> BoxFuture<'a, Result<(), BrokerError>> {
         Box::pin(async move { Ok(metrics::write(&self.pulse, runs, at).await?) })
+    }
+
+    fn unfit(&self) -> BoxFuture<'_, Result<Option<String>, BrokerError>> {
+        Box::pin(async move { Ok(check::eviction(&self.pulse).await?) })
     }
 
     fn leave(&self) -> BoxFuture<'_, Result<(), BrokerError>> {

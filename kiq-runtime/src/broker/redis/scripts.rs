@@ -14,12 +14,34 @@ pub(super) struct Call {
     command: Cmd,
 }
 
+/// The text of a script, as it was compiled in.
+#[cfg(not(kiq_lua_from))]
+macro_rules! source {
+    ($file:literal) => {
+        include_str!($file)
+    };
+}
+
+/// The text of a script as it is in the folder that `KIQ_LUA_FROM` names. Only the mutation check (`tests/mutants.rs`) is
+/// built so.
+#[cfg(kiq_lua_from)]
+macro_rules! source {
+    ($file:literal) => {{
+        static SOURCE: LazyLock<&str> = LazyLock::new(|| {
+            let folder = std::env::var_os("KIQ_LUA_FROM").map(std::path::PathBuf::from);
+            let text = folder.and_then(|folder| std::fs::read_to_string(folder.join($file)).ok());
+            text.map_or(include_str!($file), |text| text.leak())
+        });
+        *SOURCE
+    }};
+}
+
 macro_rules! scripts {
     ($($name:ident = $file:literal;)*) => {
         $(
             pub(super) fn $name(keys: &[String]) -> Call {
-                static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!($file)));
-                Call::new(&SCRIPT, include_str!($file), keys)
+                static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(source!($file)));
+                Call::new(&SCRIPT, source!($file), keys)
             }
         )*
     };

@@ -3,8 +3,8 @@
 //! `BLMOVE queue batch RIGHT LEFT` blocks until the queue has a job and then moves its oldest into a batch of this process: a
 //! batch of one, like any other. As with BRPOP the one who waits longest is served and nobody else wakes up; unlike with
 //! BRPOP the job is not lost with the answer. That rests on three rules:
-//! - The batch is in the index, under an id that is never used again, before anything can be moved into it: both go out in
-//!   one write, the index first.
+//! - The batch is in the index, under an id that is never used again, before anything can be moved into it: an earlier
+//!   answer over this connection has said so. So each request registers the id of the next one, too.
 //! - What is still blocked when its process or connection is gone may hand over later. So the index keeps such an id
 //!   (`lua/release.lua`) until [`SURE`] has passed since somebody saw that it is gone.
 //! - Only the server's own word that nothing was moved ends an id before.
@@ -26,13 +26,14 @@ use crate::broker::{Arrival, Identity, Slot, UnitOfWork, Waiter};
 use crate::error::BrokerError;
 use crate::job::BoxFuture;
 
-use super::held::Held;
+use super::held::{Held, Reserved};
 use super::link::{Link, LinkError, Live, Target, is_error};
 use super::{keys, reply};
 
-/// How long the server blocks before it says that there is nothing. Shorter than what idle connections survive in most
-/// networks.
-const BLOCK: Duration = Duration::from_secs(30);
+/// How long the server blocks before it says that there is nothing. With [`GRACE`] it is shorter than 30 seconds, within
+/// which a job is to run also behind a connection whose other end is gone without a word, and shorter than what idle
+/// connections survive in most networks.
+const BLOCK: Duration = Duration::from_secs(20);
 
 /// Beyond its block time a connection is given this much before it counts as broken.
 const GRACE: Duration = Duration::from_secs(5);
@@ -75,8 +76,16 @@ enum Outcome {
     Failed(BrokerError),
 }
 
-/// The connection that blocks for a queue, and its number on the server.
-type Seat = Arc<Mutex<Option<(Live, i64)>>>;
+/// The connection that blocks for a queue.
+type Seat = Arc<Mutex<Option<Sat>>>;
+
+struct Sat {
+    live: Live,
+    /// Its number on the server.
+    client: i64,
+    /// The id of the next request: the server has said over this connection that it is in the index.
+    reserved: Option<Reserved>,
+}
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -99,14 +108,13 @@ impl Wake {
         if !self.held.has_lease() {
             return Outcome::Failed(BrokerError::LeaseLost);
         }
-        let live = match sit(&link, &seat).await {
-            Ok(live) => live,
+        let (live, reserved) = match self.sit(&link, &seat, &queue).await {
+            Ok(sat) => sat,
             Err(failed) => return Outcome::Failed(failed.error),
         };
-        let id: Arc<str> = keys::handed_over(self.held.next_number()).into();
+        let id = Arc::clone(reserved.id());
         let batch = keys::batch(self.identity.as_str(), &id);
-        // From here on the batch is known, so that nobody takes it for lost; if this is dropped, it is lost.
-        let expected = self.held.expect([Arc::clone(&id)]);
+        let next = Reserved::new(&self.held);
         let spent = self.held.spent();
         let mut request = Pipeline::with_capacity(5);
         if !spent.is_empty() {
@@ -115,11 +123,15 @@ impl Wake {
                 forget.arg(&**id).arg(keys::left(id));
             });
         }
-        self.register(&mut request, &id, &queue);
+        // The one of now once more, for a server that was emptied since.
+        self.register(&mut request, &[&id, next.id()], &queue);
         request.cmd("BLMOVE").arg(keys::queue(&queue)).arg(&batch).arg("RIGHT").arg("LEFT").arg(BLOCK.as_secs());
         // Carried out right after the move: whether there is a backlog, which a fetch takes faster than one by one.
         request.cmd("LLEN").arg(keys::queue(&queue));
 
+        // From here on something may come. The batch stays known, so that nobody takes it for lost; if this is dropped, it
+        // is lost.
+        let Some(expected) = reserved.expect(&self.held) else { return Outcome::Failed(BrokerError::LeaseLost) };
         let answers = match link.send_over(&live, &request).await {
             Ok(answers) => answers,
             Err(failed) => {
@@ -137,7 +149,11 @@ impl Wake {
         if !spent.is_empty() && answers.next().is_some_and(|answer| !matches!(answer, Value::ServerError(_))) {
             self.held.forget_spent(&spent);
         }
-        let is_registered = !answers.by_ref().take(2).any(|answer| matches!(answer, Value::ServerError(_)));
+        // Both are taken before the one that counts, whatever they say.
+        let registered: Vec<Value> = answers.by_ref().take(2).collect();
+        if !registered.iter().any(|answer| matches!(answer, Value::ServerError(_))) {
+            self.keep(&seat, &live, next.confirmed());
+        }
         let moved = match answers.next().ok_or_else(|| self.link.surprised()).and_then(|moved| link.checked(moved)) {
             Ok(moved) => moved,
             Err(failed) => {
@@ -149,14 +165,6 @@ impl Wake {
             self.held.spend(id);
             return Outcome::Nothing;
         };
-        if !is_registered {
-            // The server was full for the first command and had room again for the last.
-            let mut register = Pipeline::with_capacity(2);
-            self.register(&mut register, &id, &queue);
-            if let Err(failed) = self.link.send(&register).await {
-                tracing::error!(error = %failed.error, "a job is performed that is lost if this process dies now");
-            }
-        }
         let Some(unit) = self.unit(&queue, &id, bytes.to_vec()) else {
             return Outcome::Failed(BrokerError::LeaseLost);
         };
@@ -164,10 +172,54 @@ impl Wake {
         Outcome::Job { unit, more: answers.next().is_none_or(|left| reply::int(&left) != Some(0)) }
     }
 
-    /// Makes a batch findable before anything is in it.
-    fn register(&self, request: &mut Pipeline, id: &str, queue: &str) {
+    /// The connection that blocks, once its number is known, and an id that is in the index.
+    async fn sit(&self, link: &Link, seat: &Seat, queue: &str) -> Result<(Live, Reserved), LinkError> {
+        let live = link.live().await?;
+        let (is_new, reserved) = match &mut *lock(seat) {
+            Some(sat) if sat.live.is(&live) => (false, sat.reserved.take()),
+            _ => (true, None),
+        };
+        if let Some(reserved) = reserved.filter(Reserved::is_good) {
+            return Ok((live, reserved));
+        }
+        let reserved = Reserved::new(&self.held);
+        let mut request = Pipeline::with_capacity(3);
+        self.register(&mut request, &[reserved.id()], queue);
+        if is_new {
+            request.cmd("CLIENT").arg("ID");
+        }
+        let mut answers = link.send_over(&live, &request).await?.into_iter();
+        let registered: Vec<Value> = answers.by_ref().take(2).collect();
+        if is_new {
+            // Where it is refused, there is no ending the wait either; no client has the number 0.
+            let client = answers.next().as_ref().and_then(reply::int).unwrap_or(0);
+            *lock(seat) = Some(Sat { live: live.clone(), client, reserved: None });
+        }
+        // What is refused is not in the index, and need not be removed from it.
+        let is_there = registered.first().is_some_and(|answer| !matches!(answer, Value::ServerError(_)));
+        let reserved = if is_there { reserved.confirmed() } else { reserved };
+        for answer in registered {
+            link.checked(answer)?;
+        }
+        Ok((live, reserved))
+    }
+
+    /// Keeps an id for the next request over the same connection.
+    fn keep(&self, seat: &Seat, live: &Live, reserved: Reserved) {
+        if let Some(sat) = &mut *lock(seat)
+            && sat.live.is(live)
+        {
+            sat.reserved = Some(reserved);
+        }
+    }
+
+    /// Makes batches findable before anything is in them.
+    fn register(&self, request: &mut Pipeline, ids: &[&Arc<str>], queue: &str) {
         let me = self.identity.as_str();
-        request.cmd("HSET").arg(keys::index(me)).arg(id).arg(queue).arg(keys::left(id)).arg(1);
+        let fields = request.cmd("HSET").arg(keys::index(me));
+        for id in ids {
+            fields.arg(&***id).arg(queue).arg(keys::left(id)).arg(1);
+        }
         request.cmd("SADD").arg(keys::OWNERS).arg(me);
     }
 
@@ -203,20 +255,6 @@ impl Wake {
             );
         }
     }
-}
-
-/// The connection that blocks, once its number is known.
-async fn sit(link: &Link, seat: &Seat) -> Result<Live, LinkError> {
-    let live = link.live().await?;
-    if lock(seat).as_ref().is_none_or(|(known, _)| !known.is(&live)) {
-        let mut id = Pipeline::with_capacity(1);
-        id.cmd("CLIENT").arg("ID");
-        let answer = link.send_over(&live, &id).await?.pop();
-        // Where it is refused, there is no ending the wait either; no client has the number 0.
-        let number = answer.as_ref().and_then(reply::int).unwrap_or(0);
-        *lock(seat) = Some((live.clone(), number));
-    }
-    Ok(live)
 }
 
 /// The waiter of one set of queues.
@@ -363,7 +401,7 @@ impl RedisWaiter {
     /// The numbers of the connections that block for such lines.
     fn clients(&self, is_meant: impl Fn(&Line) -> bool) -> Vec<i64> {
         let armed = self.lines.iter().filter(|line| line.call.is_some() && is_meant(line));
-        armed.filter_map(|line| lock(&line.seat).as_ref().map(|(_, client)| *client)).collect()
+        armed.filter_map(|line| lock(&line.seat).as_ref().map(|sat| sat.client)).collect()
     }
 
     async fn end_waits(&mut self) -> Vec<UnitOfWork> {
