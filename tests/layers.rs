@@ -92,10 +92,11 @@ const WORDS: &[Word] = &[
             "kiq-runtime/src/broker/redis/presence.rs",
             "kiq-runtime/src/broker/redis/processes.rs",
             "kiq-runtime/src/program/settings.rs",
+            "kiq-runtime/src/program/ruby.rs",
             "kiq-cli/src/",
             "kiq-testing/src/",
         ],
-        law: "Redis keys are named in broker/redis/keys.rs alone (in presence.rs and processes.rs fields of a record are called alike, in settings.rs keys of a file, in kiq-cli words of its grammar)",
+        law: "Redis keys are named in broker/redis/keys.rs alone (in presence.rs and processes.rs fields of a record are called alike, in settings.rs keys of a file, in ruby.rs options of Ruby, in kiq-cli words of its grammar)",
     },
     Word {
         // With whatever path before it.

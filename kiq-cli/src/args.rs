@@ -127,6 +127,22 @@ pub(crate) fn command() -> Command {
         .subcommand(Command::new("deploy").about("Mark on the charts that a new version runs").arg(Arg::new("label").value_name("LABEL").required(true).help("Its name: a commit's hash and title, say")))
         .subcommand(crate::check::command())
         .subcommand(
+            Command::new("ruby")
+                .about("Between Ruby and Rust: classes for jobs, functions for classes")
+                .subcommand_required(true)
+                .subcommand(
+                    Command::new("stubs")
+                        .about("Ruby classes with which Sidekiq enqueues the jobs of a worker program")
+                        .arg(Arg::new("program").value_name("PROGRAM").required(true).help("The worker program, which knows its jobs")),
+                )
+                .subcommand(
+                    Command::new("skeletons")
+                        .about("Rust functions for the classes of the jobs in Redis, or in a file")
+                        .arg(Arg::new("file").long("file").value_name("FILE").value_parser(value_parser!(PathBuf)).help("Payloads, one a line, instead of those in Redis"))
+                        .arg(Arg::new("sample").long("sample").value_name("N").default_value("1000").value_parser(value_parser!(usize)).help("Jobs to look at in each queue and set, at most")),
+                ),
+        )
+        .subcommand(
             Command::new("top").about("A live view: queues, what runs, processes").arg(
                 Arg::new("every").long("every").value_name("TIME").default_value("2s").value_parser(duration).help("How often to look"),
             ),

@@ -163,3 +163,43 @@ fn completions_and_the_manual_page_are_written() {
     assert!(says(&["completions", "bash"]).contains("_kiqctl"));
     assert!(says(&["man"]).contains(".TH kiqctl 1"));
 }
+
+/// Of what is in Redis, and of what is in a file.
+#[tokio::test]
+async fn skeletons_are_written_for_the_classes_that_are_found() {
+    let setup = Setup::new();
+    setup.schedule(2).await;
+    let payload = r#"{"class":"Billing::ChargeCard","queue":"ruby","args":[7,"EUR",null],"jid":"a1"}"#;
+    redis::cmd("SADD").arg("queues").arg("ruby").exec(&mut setup.server.connection()).unwrap();
+    redis::cmd("LPUSH").arg("queue:ruby").arg(payload).exec(&mut setup.server.connection()).unwrap();
+
+    let rust = setup.says(&["ruby", "skeletons"]);
+
+    assert!(
+        rust.contains("#[kiq::job(name = \"SendMail\", queue = \"mail\")]\npub async fn send_mail(arg1: u64) {"),
+        "{rust}"
+    );
+    let charge = "pub async fn charge_card(arg1: u64, arg2: String, arg3: Option<serde_json::Value>) {";
+    assert!(rust.contains(charge), "{rust}");
+    assert_eq!(setup.json(&["ruby", "skeletons"])[0]["class"], "Billing::ChargeCard");
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("payloads.jsonl");
+    std::fs::write(&file, format!("{payload}\n\n{{oops\n")).unwrap();
+    let refused = setup.kiqctl(&["ruby", "skeletons", "--file", &file.display().to_string()]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8(refused.stderr).unwrap().contains("line 3 of"));
+    std::fs::write(&file, payload).unwrap();
+    assert!(setup.says(&["ruby", "skeletons", "--file", &file.display().to_string()]).contains(charge));
+}
+
+#[tokio::test]
+async fn skeletons_of_nothing_and_stubs_of_no_program_say_what_to_do() {
+    let setup = Setup::new();
+    let none = setup.kiqctl(&["ruby", "skeletons"]);
+    assert_eq!(none.status.code(), Some(1));
+    assert!(String::from_utf8(none.stderr).unwrap().contains("--file"));
+    let none = setup.kiqctl(&["ruby", "stubs", "./no-such-worker"]);
+    assert_eq!(none.status.code(), Some(1));
+    assert!(String::from_utf8(none.stderr).unwrap().contains("name your worker program"));
+}

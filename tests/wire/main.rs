@@ -19,3 +19,4 @@ mod recorded;
 mod ruby_to_rust;
 mod rust_to_ruby;
 mod rusty;
+mod stubs;

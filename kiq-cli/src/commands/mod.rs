@@ -2,6 +2,7 @@
 
 mod act;
 mod look;
+mod ruby;
 
 use clap::ArgMatches;
 use kiq::Inspector;
@@ -32,6 +33,11 @@ pub(crate) async fn run(
         "quiet" | "stop" => act::signal(inspector, command, given, output).await,
         "deploy" => act::deploy(inspector, given, output).await,
         "check" => check::run(inspector, given, output).await,
+        "ruby" => match given.subcommand() {
+            Some(("stubs", given)) => ruby::stubs(given),
+            Some(("skeletons", given)) => ruby::skeletons(inspector, given, output).await,
+            _ => Ok(()),
+        },
         "doctor" => check::doctor(inspector, output).await,
         "top" => crate::top::run(inspector, given).await,
         "config" => show_settings(settings, output),

@@ -20,6 +20,7 @@ pub(super) struct Request {
 pub(super) enum Show {
     Settings,
     Jobs,
+    RubyStubs,
 }
 
 fn command(name: &'static str, version: &'static str) -> Command {
@@ -46,6 +47,7 @@ fn command(name: &'static str, version: &'static str) -> Command {
         .arg(option("config", 'C', "FILE", "The configuration: kiq.toml, or a sidekiq.yml").value_parser(value_parser!(PathBuf)))
         .arg(Arg::new("verbose").long("verbose").short('v').help("Log each job's start and end, too").action(ArgAction::SetTrue))
         .arg(Arg::new("show-config").long("show-config").help("Print every setting and who said it, and exit").action(ArgAction::SetTrue))
+        .arg(Arg::new("ruby-stubs").long("ruby-stubs").help("Print Ruby classes with which Sidekiq's client enqueues these jobs, and exit").action(ArgAction::SetTrue))
         .arg(Arg::new("jobs").long("jobs").help("Print the jobs that this program can perform, and exit").action(ArgAction::SetTrue))
 }
 
@@ -57,11 +59,8 @@ pub(super) fn read(
 ) -> Result<Request, clap::Error> {
     let matches = command(name, version).try_get_matches_from(given)?;
     let one = |name: &str| matches.get_one::<String>(name).cloned();
-    let show = match (matches.get_flag("show-config"), matches.get_flag("jobs")) {
-        (true, _) => Some(Show::Settings),
-        (_, true) => Some(Show::Jobs),
-        _ => None,
-    };
+    let shows = [("show-config", Show::Settings), ("jobs", Show::Jobs), ("ruby-stubs", Show::RubyStubs)];
+    let show = shows.into_iter().find_map(|(name, show)| matches.get_flag(name).then_some(show));
     Ok(Request {
         arguments: Arguments {
             queues: matches.get_many::<String>("queue").into_iter().flatten().cloned().collect(),

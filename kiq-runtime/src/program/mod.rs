@@ -6,6 +6,7 @@ mod arguments;
 mod file;
 #[cfg(unix)]
 mod notify;
+mod ruby;
 
 use std::error::Error;
 use std::ffi::OsString;
@@ -21,6 +22,7 @@ use crate::job::{JobDef, Registry, Retry};
 use crate::logs;
 use crate::worker::{Worker, WorkerBuilder, WorkerError};
 
+pub use ruby::ruby_stubs;
 pub use settings::{Arguments, Origin, Setting, Settings, SettingsError};
 
 use arguments::{Request, Show};
@@ -139,8 +141,10 @@ impl Program {
                 return ExitCode::from(u8::try_from(answer.exit_code()).unwrap_or(2));
             }
         };
-        if request.show == Some(Show::Jobs) {
-            return show_jobs();
+        match request.show {
+            Some(Show::Jobs) => return show_jobs(),
+            Some(Show::RubyStubs) => return show_stubs(self.name),
+            Some(Show::Settings) | None => {}
         }
         let settings = match Settings::load(&request.arguments) {
             Ok(settings) => settings,
@@ -254,6 +258,16 @@ fn show_jobs() -> ExitCode {
             break;
         }
     }
+    ExitCode::SUCCESS
+}
+
+fn show_stubs(program: &str) -> ExitCode {
+    let registry = match Registry::linked() {
+        Ok(registry) => registry,
+        Err(error) => return fail(CONFIG, &error),
+    };
+    // If nobody reads it, that is no reason to fail.
+    let _ = std::io::stdout().lock().write_all(ruby_stubs(&registry, program).as_bytes());
     ExitCode::SUCCESS
 }
 
