@@ -40,7 +40,11 @@ pub(crate) struct Inner {
 
 /// The worker, from its settings to its first job.
 enum Machine {
-    Planned(Box<WorkerBuilder>),
+    Planned {
+        builder: Box<WorkerBuilder>,
+        /// Whether the test has added to it.
+        has_more: bool,
+    },
     Built(Arc<ByHand>),
     /// It could not be built, and the reason was told.
     Broken,
@@ -79,7 +83,7 @@ impl Fake {
             client: RwLock::new(
                 Client::new(Arc::new(FakeBroker::new(runs(inner), store.clone()))).with_clock(clock.clone()),
             ),
-            machine: Mutex::new(Machine::Planned(Box::new(Worker::builder()))),
+            machine: Mutex::new(Machine::Planned { builder: Box::new(Worker::builder()), has_more: false }),
             playing: tokio::sync::Mutex::default(),
             store,
             hand,
@@ -262,12 +266,28 @@ impl Fake {
         crate::at_once(self.inner.store.set_page(set, 0, take)).and_then(Result::ok).unwrap_or_default()
     }
 
-    /// Changes the worker's settings.
-    #[expect(clippy::panic, reason = "a test that is set up too late has failed")]
+    /// Adds to the worker's settings.
+    #[track_caller]
     pub(crate) fn plan(&self, change: impl FnOnce(WorkerBuilder) -> WorkerBuilder) {
+        self.replan(|builder, _| Machine::Planned { builder: Box::new(change(builder)), has_more: true });
+    }
+
+    /// Takes another worker, before anything was added to the one that was there.
+    #[track_caller]
+    #[expect(clippy::panic, reason = "a test that is set up in the wrong order has failed")]
+    pub(crate) fn plan_with(&self, worker: WorkerBuilder) {
+        self.replan(|_, has_more| match has_more {
+            false => Machine::Planned { builder: Box::new(worker), has_more },
+            true => panic!("`.worker(…)` would throw away what `.app(…)` and `.data(…)` have set; give it before them"),
+        });
+    }
+
+    #[track_caller]
+    #[expect(clippy::panic, reason = "a test that is set up too late has failed")]
+    fn replan(&self, change: impl FnOnce(WorkerBuilder, bool) -> Machine) {
         let mut machine = self.inner.machine.lock().unwrap_or_else(PoisonError::into_inner);
         *machine = match std::mem::replace(&mut *machine, Machine::Broken) {
-            Machine::Planned(builder) => Machine::Planned(Box::new(change(*builder))),
+            Machine::Planned { builder, has_more } => change(*builder, has_more),
             _ => panic!("the worker of this test has run jobs already; set it up before the first"),
         };
     }
@@ -278,7 +298,7 @@ impl Inner {
     pub(crate) fn worker(&self) -> Result<Arc<ByHand>, DrainError> {
         let mut machine = self.machine.lock().unwrap_or_else(PoisonError::into_inner);
         let built: Result<Arc<ByHand>, BuildError> = match std::mem::replace(&mut *machine, Machine::Broken) {
-            Machine::Planned(builder) => {
+            Machine::Planned { builder, .. } => {
                 let client = self.client.read().unwrap_or_else(PoisonError::into_inner).clone();
                 builder.client(client).by_hand().map(Arc::new)
             }

@@ -162,8 +162,12 @@ impl Mode {
 
     /// The program's own worker in place of a plain one: with its state, middleware and retry rules. Give it before
     /// [`app`](Mode::app) and [`data`](Mode::data). Its client, queues and numbers are not used.
+    ///
+    /// # Panics
+    /// After one of those: what they set would be gone.
+    #[track_caller]
     pub fn worker(self, worker: WorkerBuilder) -> Self {
-        self.fake.plan(|_| worker);
+        self.fake.plan_with(worker);
         self
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kiq::broker::{Broker, PushError, Settlement, Signal, Work};
+use kiq::broker::{Beat, Broker, PushError, Settlement, Signal, Work};
 use kiq::{BrokerError, Clock, JobSet, RedisBroker, Timestamp};
 use kiq_testing::RedisServer;
 use redis::Commands as _;
@@ -263,6 +263,148 @@ async fn counters_of_a_day_are_sidekiqs() {
     let mut kept: Vec<String> = redis.keys("kiq:*").unwrap();
     kept.sort();
     assert_eq!(kept, [format!("kiq:lease:{}", process.identity), "kiq:owners".to_owned()]);
+}
+
+#[tokio::test]
+async fn acknowledgements_count_by_the_day_too() {
+    let mut s = Setup::redis();
+    s.push(&["a", "b"]).await;
+    let process = s.process().await;
+    let units = process.fetch(2).await;
+
+    process.consumer.ack(&units).await.unwrap();
+
+    let mut redis = s.server().connection();
+    let count: u64 = redis.get("stat:processed:2026-11-23").unwrap();
+    assert_eq!(count, 2);
+    let ttl: i64 = redis.ttl("stat:processed:2026-11-23").unwrap();
+    assert!((157_679_000..=157_680_000).contains(&ttl), "{ttl}");
+}
+
+/// The answer to its settlement was lost, say.
+#[tokio::test]
+async fn a_batch_whose_last_job_was_settled_unheard_of_is_gone_with_the_next_acknowledgement() {
+    let mut s = Setup::redis();
+    s.push(&["a", "b"]).await;
+    let process = s.process().await;
+    let units = process.fetch(2).await;
+    let unheard = s.broker.attach(process.identity.clone());
+    unheard.settle(&units[1], &Settlement::Done).await.unwrap();
+
+    process.consumer.ack(&units[..1]).await.unwrap();
+
+    let mut redis = s.server().connection();
+    let batches: Vec<String> = redis.keys("kiq:b:*").unwrap();
+    assert!(batches.is_empty(), "{batches:?}");
+    let index: Vec<String> = redis.hkeys(format!("kiq:idx:{}", process.identity)).unwrap();
+    assert_eq!(index, ["/acked"]);
+}
+
+#[tokio::test]
+async fn what_a_process_was_doing_is_off_its_record_with_the_next_heartbeat_and_by_itself() {
+    let mut s = Setup::redis();
+    let process = s.process().await;
+    let run = |tid: &str| Work { tid: tid.to_owned(), queue: "q".into(), payload: b"{}"[..].into(), run_at: START };
+    let mut redis = s.server().connection();
+    let key = format!("{}:work", process.identity);
+    for tid in ["one", "two"] {
+        process.consumer.beat(&Beat { work: vec![run(tid)], ..beat() }).await.unwrap();
+        let tids: Vec<String> = redis.hkeys(&key).unwrap();
+        assert_eq!(tids, [tid]);
+        let ttl: i64 = redis.ttl(&key).unwrap();
+        assert!((1..=60).contains(&ttl), "{ttl}");
+    }
+}
+
+/// SORT overwrites its target.
+#[tokio::test]
+async fn a_batch_that_is_there_already_is_never_overwritten() {
+    let mut s = Setup::redis();
+    s.push(&["a"]).await;
+    let process = s.process().await;
+    let mut redis = s.server().connection();
+    let batch = format!("kiq:b:{}:1", process.identity);
+    let _: usize = redis.rpush(&batch, "held").unwrap();
+
+    let refused = process.consumer.fetch(&["q".to_owned()], 1).await.unwrap_err();
+
+    assert!(matches!(&refused, BrokerError::Refused { code, .. } if code == "BATCHEXISTS"), "{refused}");
+    let held: Vec<String> = redis.lrange(&batch, 0, -1).unwrap();
+    assert_eq!((held, s.queue("q").await), (vec!["held".to_owned()], vec!["a".to_owned()]));
+    // The next has other ids.
+    assert_eq!(payloads(&process.fetch(1).await), ["a"]);
+}
+
+#[tokio::test]
+async fn a_fetch_that_is_refused_half_way_leaves_no_copy() {
+    let mut s = Setup::redis();
+    s.push(&["a"]).await;
+    send(s.server(), &["ACL", "SETUSER", "worker", "on", ">hunter2", "~*", "&*", "+@all", "-ltrim"]);
+    let broker = open(&s.server().url().replace("redis://", "redis://worker:hunter2@"));
+    let process = crate::setup::Process::on(&broker).await;
+
+    let refused = process.consumer.fetch(&["q".to_owned()], 1).await.unwrap_err();
+
+    assert!(matches!(&refused, BrokerError::Refused { code, .. } if code == "NOPERM"), "{refused}");
+    let batches: Vec<String> = s.server().connection().keys("kiq:b:*").unwrap();
+    assert!(batches.is_empty(), "{batches:?}");
+    assert_eq!(s.queue("q").await, ["a"]);
+}
+
+#[tokio::test]
+async fn of_a_process_that_is_gone_nothing_is_left() {
+    let mut s = Setup::redis();
+    let (lost, other) = (s.process().await, s.process().await);
+    let run = Work { tid: "one".to_owned(), queue: "q".into(), payload: b"{}"[..].into(), run_at: START };
+    lost.consumer.beat(&Beat { work: vec![run], ..beat() }).await.unwrap();
+    s.lose(&lost);
+
+    other.consumer.reclaim().await.unwrap();
+
+    let mut redis = s.server().connection();
+    let keys: Vec<String> = redis.keys(format!("*{}*", lost.identity)).unwrap();
+    assert!(keys.is_empty(), "{keys:?}");
+    for set in ["processes", "kiq:owners"] {
+        let names: Vec<String> = redis.smembers(set).unwrap();
+        assert_eq!(names, [other.identity.to_string()], "{set}");
+    }
+}
+
+/// Somebody tidied up while its last jobs ran, say.
+#[tokio::test]
+async fn a_queue_that_jobs_go_back_to_is_listed() {
+    let mut s = Setup::redis();
+    s.push(&["a", "b"]).await;
+    let (lost, other) = (s.process().await, s.process().await);
+    let units = lost.fetch(2).await;
+    let mut redis = s.server().connection();
+    let mut forget_queues = || {
+        let _: usize = redis.del("queues").unwrap();
+    };
+
+    forget_queues();
+    lost.consumer.give_back(&units[..1]).await.unwrap();
+    assert_eq!(s.broker.stats().await.unwrap().enqueued, 1);
+    forget_queues();
+    s.lose(&lost);
+    other.consumer.reclaim().await.unwrap();
+    assert_eq!(s.broker.stats().await.unwrap().enqueued, 2);
+}
+
+#[tokio::test]
+async fn a_deploy_that_is_told_of_again_in_the_next_minute_is_noted_once_and_not_for_ever() {
+    let mut s = Setup::redis();
+    let inspector = kiq::Inspector::new(&kiq::Client::new(Arc::clone(&s.broker)).with_clock(s.clock.clone()));
+
+    assert!(inspector.mark_deploy("a1b2c3d").await.unwrap());
+    s.clock.advance(std::time::Duration::from_secs(31));
+    assert!(!inspector.mark_deploy("a1b2c3d").await.unwrap());
+
+    let mut redis = s.server().connection();
+    let marks: Vec<String> = redis.hkeys("20261123-marks").unwrap();
+    assert_eq!(marks, ["2026-11-23T16:48:00Z"]);
+    let ttl: i64 = redis.ttl("20261123-marks").unwrap();
+    assert!((1..=90 * 86_400).contains(&ttl), "{ttl}");
 }
 
 #[tokio::test]

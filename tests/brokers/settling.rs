@@ -62,6 +62,19 @@ on_every_broker! {
         assert_eq!(s.numbers().await, (2, 0, 0));
     }
 
+    async fn what_is_given_back_of_a_batch_comes_back_once(s: Setup) {
+        let (lost, other) = (s.process().await, s.process().await);
+        s.push(&["a", "b"]).await;
+        let units = lost.fetch(2).await;
+        assert_eq!(lost.consumer.give_back(&units[..1]).await.unwrap(), 1);
+
+        s.lose(&lost);
+        other.consumer.beat(&beat()).await.unwrap();
+        other.consumer.reclaim().await.unwrap();
+
+        assert_eq!(s.queue("q").await, ["b", "a"]);
+    }
+
     async fn an_empty_payload_is_settled_like_any_other(s: Setup) {
         s.push(&["", "a", ""]).await;
         let process = s.process().await;

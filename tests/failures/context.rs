@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use kiq::{ContextError, Current, EnqueueError, JobSet, TRACE, TraceParent};
+use kiq::{App, ContextError, Current, EnqueueError, JobSet, TRACE, TraceParent};
 
-use crate::jobs::{REQUEST, Request, See, SeeAndPassOn, SeeBlocking};
+use crate::jobs::{Notes, REQUEST, Request, See, SeeAndPassOn, SeeBlocking};
 use crate::setup::{Setup, on_every_broker};
 
 const HEADER: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
@@ -115,4 +115,17 @@ async fn scopes_nest() {
     })
     .await;
     assert_eq!(s.notes.all(), ["SeeBlocking for nobody, number None"]);
+}
+
+/// A72: a job that is run where a request is being served (in a test's drain) sees what it carries, and not that request.
+#[tokio::test]
+async fn a_job_that_carries_nothing_does_not_see_the_request_around_its_drain() {
+    let notes = Notes::default();
+    let kiq = kiq_testing::fake().app(&App::new().data(notes.clone()));
+    let _ = See::enqueue().await.unwrap();
+    let _ = REQUEST.scope(request(7), SeeBlocking::enqueue()).await.unwrap();
+
+    let _ = REQUEST.scope(request(9), kiq.drain_all()).await.unwrap();
+
+    assert_eq!(notes.all(), ["See for nobody, number None", "SeeBlocking for 7 a1, number None"]);
 }

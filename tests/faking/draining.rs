@@ -7,7 +7,7 @@ use kiq_testing::{DrainError, Outcome};
 
 use crate::jobs::{Countdown, EveryDay, Flaky, ForEver, GivenUp, Hopeless, Log, Note, NoteLow};
 
-/// A18, 18.3: children are followed. (Breaking that in `drain.rs` fails this test: it is its mutation check.)
+/// A18, 18.3: children are followed. (`mutants.sh` breaks that, and sees this test fail.)
 #[tokio::test]
 async fn draining_follows_what_jobs_enqueue() {
     let kiq = kiq_testing::fake().data(Log::default());

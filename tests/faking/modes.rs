@@ -47,6 +47,13 @@ async fn two_modes_in_one_test_are_a_mistake() {
     let _inner = kiq_testing::inline();
 }
 
+/// What was given first would be gone, and the job that needs it fail for no reason that a reader sees.
+#[tokio::test]
+#[should_panic(expected = "give it before them")]
+async fn a_worker_that_would_throw_away_state_is_a_mistake() {
+    let _kiq = kiq_testing::fake().data(Log::default()).worker(Worker::builder());
+}
+
 #[tokio::test]
 async fn current_finds_the_fake_of_this_test() {
     let _kiq = kiq_testing::fake();

@@ -5,7 +5,7 @@
 
 use std::any::Any;
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, IntoFuture};
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -59,7 +59,7 @@ tokio::task_local! {
 /// # let client = kiq::Client::in_memory();
 /// // Around a request: in a middleware of the web framework.
 /// let request = Request { tenant: 7, id: "a1".to_owned() };
-/// REQUEST.scope(request, async { SendWelcome::enqueue(42).on(&client).await }).await?;
+/// REQUEST.scope(request, SendWelcome::enqueue(42).on(&client)).await?;
 /// # Ok(())
 /// # }
 /// ```
@@ -91,12 +91,12 @@ impl<T> Current<T> {
 }
 
 impl<T: Clone + Serialize + DeserializeOwned + Send + Sync + 'static> Current<T> {
-    /// Runs `future` with `value`. One that was set around it comes back after it.
+    /// Runs `future` (or an enqueue: all that can be awaited) with `value`. One that was set around it comes back after it.
     ///
     /// # Cancel safety
     /// As that of the future.
-    pub async fn scope<F: Future>(&'static self, value: T, future: F) -> F::Output {
-        HERE.scope(Context::here().with(self.name, value), future).await
+    pub async fn scope<F: IntoFuture>(&'static self, value: T, future: F) -> F::Output {
+        HERE.scope(Context::here().with(self.name, value), future.into_future()).await
     }
 
     /// Runs `function` with `value`: for code that is not async.
@@ -219,7 +219,7 @@ impl Context {
     }
 }
 
-/// Runs a future with the values that a job carries, in place of those here; of a job that carries none, as it is.
+/// Runs a future with the values that a job carries, and no others: in a test's drain there may be some of the test's own.
 pub(crate) async fn with_carried<F: Future>(job: &Payload, future: F) -> F::Output {
     with(Context::carried(job), future).await
 }
@@ -227,8 +227,8 @@ pub(crate) async fn with_carried<F: Future>(job: &Payload, future: F) -> F::Outp
 /// The same with what was found there.
 pub(crate) async fn with<F: Future>(carried: Option<Context>, future: F) -> F::Output {
     match carried {
-        None => future.await,
-        Some(context) => HERE.scope(context, future).await,
+        None if Context::here().entries().is_empty() => future.await,
+        carried => HERE.scope(carried.unwrap_or_default(), future).await,
     }
 }
 
