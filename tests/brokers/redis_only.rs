@@ -425,6 +425,18 @@ async fn what_an_operator_moves_is_listed_and_the_dead_stay_bounded() {
 }
 
 #[tokio::test]
+async fn a_signal_that_nobody_hears_is_gone_by_itself() {
+    let mut s = Setup::redis();
+    let process = s.process().await;
+    let inspector = kiq::Inspector::new(&kiq::Client::new(Arc::clone(&s.broker)));
+
+    assert!(inspector.signal(process.identity.as_str(), Signal::Quiet).await.unwrap());
+
+    let ttl: i64 = s.server().connection().ttl(format!("{}-signals", process.identity)).unwrap();
+    assert!((1..=60).contains(&ttl), "{ttl}");
+}
+
+#[tokio::test]
 async fn a_deploy_that_is_told_of_again_in_the_next_minute_is_noted_once_and_not_for_ever() {
     let mut s = Setup::redis();
     let inspector = kiq::Inspector::new(&kiq::Client::new(Arc::clone(&s.broker)).with_clock(s.clock.clone()));
