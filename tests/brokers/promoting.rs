@@ -41,6 +41,8 @@ on_every_broker! {
         assert_eq!(s.broker.promote(100).await.unwrap().moved, 1);
 
         assert_eq!(s.queue("other").await.len(), 1);
+        // It is listed, though nothing was ever pushed to it.
+        assert_eq!(s.broker.stats().await.unwrap().enqueued, 1);
         assert!(s.set(JobSet::Retry).await.is_empty());
     }
 
@@ -66,6 +68,7 @@ on_every_broker! {
         let mut dead: Vec<String> = s.set(JobSet::Dead).await.into_iter().map(|(_, payload)| payload).collect();
         dead.sort();
         assert_eq!(dead, ["", "{oops"]);
+        assert!(s.set(JobSet::Scheduled).await.is_empty());
     }
 
     async fn a_queue_that_cannot_be_used_is_the_default(s: Setup) {

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use kiq::broker::{Beat, Broker, PushError, Settlement, Signal, Work};
+use kiq::broker::{Beat, Broker, DEAD_SET_AGE, DEAD_SET_LIMIT, PushError, Settlement, Signal, Work};
+use kiq::inspect::{Act, Acted};
 use kiq::{BrokerError, Clock, JobSet, RedisBroker, Timestamp};
 use kiq_testing::RedisServer;
 use redis::Commands as _;
@@ -389,6 +390,50 @@ async fn a_queue_that_jobs_go_back_to_is_listed() {
     s.lose(&lost);
     other.consumer.reclaim().await.unwrap();
     assert_eq!(s.broker.stats().await.unwrap().enqueued, 2);
+}
+
+#[tokio::test]
+async fn what_an_operator_moves_is_listed_and_the_dead_stay_bounded() {
+    const JOB: &str = r#"{"class":"A","jid":"a","queue":"q","args":[],"created_at":1,"retry":true}"#;
+    let mut s = Setup::redis();
+    let inspector = kiq::Inspector::new(&kiq::Client::new(Arc::clone(&s.broker)).with_clock(s.clock.clone()));
+    let mut redis = s.server().connection();
+    let too_old = (START - DEAD_SET_AGE).as_micros() as f64 / 1e6 - 1.0;
+    let _: usize = redis.zadd("dead", "old", too_old).unwrap();
+    for number in [1, DEAD_SET_LIMIT] {
+        s.push(&[JOB]).await;
+        let found = inspector.queue("q", 0, 1).await.unwrap().remove(0);
+
+        assert_eq!(inspector.act(&found, Act::Kill).await.unwrap(), Acted::Done);
+
+        let dead: Vec<String> = redis.zrange("dead", 0, -1).unwrap();
+        assert!(dead.len() == number && dead.last().unwrap() == JOB, "{}: {:?}", dead.len(), dead.last());
+        if number == 1 {
+            let mut fill = redis::pipe();
+            for filler in 0..DEAD_SET_LIMIT {
+                fill.zadd("dead", filler, START.as_micros() / 1_000_000 - 1);
+            }
+            fill.exec(&mut redis).unwrap();
+        }
+    }
+
+    let _: usize = redis.del("queues").unwrap();
+    let killed = inspector.set(JobSet::Dead, 0, 10_000).await.unwrap();
+    let killed = killed.iter().find(|found| found.payload.as_ref().is_ok_and(|job| job.class() == "A")).unwrap();
+    assert_eq!(inspector.act(killed, Act::Retry).await.unwrap(), Acted::Done);
+    assert_eq!(s.broker.stats().await.unwrap().enqueued, 1);
+}
+
+#[tokio::test]
+async fn a_signal_that_nobody_hears_is_gone_by_itself() {
+    let mut s = Setup::redis();
+    let process = s.process().await;
+    let inspector = kiq::Inspector::new(&kiq::Client::new(Arc::clone(&s.broker)));
+
+    assert!(inspector.signal(process.identity.as_str(), Signal::Quiet).await.unwrap());
+
+    let ttl: i64 = s.server().connection().ttl(format!("{}-signals", process.identity)).unwrap();
+    assert!((1..=60).contains(&ttl), "{ttl}");
 }
 
 #[tokio::test]

@@ -396,6 +396,30 @@ async fn what_is_handed_over_to_one_who_was_seen_gone_comes_back() {
     assert_eq!(s.numbers().await.2, 0);
 }
 
+/// The clocks of two machines differ, and the server's is one for all.
+#[tokio::test]
+async fn since_when_one_is_gone_goes_by_the_clock_of_the_server() {
+    let server = RedisServer::start();
+    let broker: std::sync::Arc<dyn kiq::broker::Broker> =
+        std::sync::Arc::new(RedisBroker::open(&server.url(), Clock::system()).unwrap());
+    let (lost, other) = (Process::on(&broker).await, Process::on(&broker).await);
+    let mut waiter = lost.consumer.waiter();
+    arm(&server, &mut *waiter, &["q"], 1).await;
+    let mut redis = server.connection();
+    let _: usize = redis.del(format!("kiq:lease:{}", lost.identity)).unwrap();
+
+    other.consumer.reclaim().await.unwrap();
+
+    let fields: Vec<(String, String)> = redis.hgetall(format!("kiq:idx:{}", lost.identity)).unwrap();
+    let gone: Vec<i64> =
+        fields.iter().filter(|(field, _)| field.ends_with("/gone")).map(|(_, since)| since.parse().unwrap()).collect();
+    let (now, _): (i64, i64) = redis::cmd("TIME").query(&mut redis).unwrap();
+    assert!(
+        !gone.is_empty() && gone.iter().all(|since| (now - 60..=now).contains(&(since / 1000))),
+        "{fields:?} {now}"
+    );
+}
+
 #[tokio::test]
 async fn one_who_is_gone_is_forgotten_when_nothing_can_be_handed_over_to_it_any_more() {
     let mut s = Setup::redis();
