@@ -226,7 +226,7 @@ fn run_some(folder: &Path, which: &[&str]) -> Option<String> {
 }
 
 #[test]
-#[ignore = "runs the tests once for each command: about half an hour"]
+#[ignore = "runs the tests once for each command: it takes long"]
 fn every_command_is_needed() {
     let folder = std::env::temp_dir().join(format!("kiq-mutants-{}", std::process::id()));
     fs::create_dir_all(folder.join("lua")).unwrap();

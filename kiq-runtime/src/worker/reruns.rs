@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Jobs that run again, or may, though a worker had taken them; by what one worker saw since it was built.
 ///
-/// At-least-once has this price, and these are the receipts. Each is counted where it is noticed, so the numbers of all
-/// workers may be added. Of what another process held nobody can say how much had begun, so all of it is counted; jobs that
-/// were given back unbegun are not.
+/// At-least-once has this price, and these are the receipts. Each is counted where it is noticed: a process that was
+/// cut off counts its job in `lease_lost`, and who took it over in `reclaimed`, so a sum over all workers is an upper bound. Of
+/// what another process held nobody can say how much had begun, so all of it is counted; jobs that were given back unbegun
+/// are not.
 ///
 /// # Examples
 /// ```
