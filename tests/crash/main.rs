@@ -240,6 +240,12 @@ async fn a_process_that_was_stopped_does_not_run_what_was_handed_to_it_meanwhile
     let mut second = WorkerProcess::start_waiting(&server, 2, LEASE);
     let receipt = Count::enqueue().on(&client).await.unwrap();
     assert_eq!(second.next_run().as_deref(), Some(receipt.jid.as_str()));
+    // Only what Redis knows of survives the kill below; else it would run once more, and rightly.
+    let is_recorded =
+        || redis::cmd("GET").arg("stat:processed").query::<Option<u64>>(&mut server.connection()).unwrap();
+    while is_recorded() != Some(1) {
+        std::thread::yield_now();
+    }
 
     first.signal("-CONT");
     while leases() < 2 {

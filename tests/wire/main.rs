@@ -8,6 +8,7 @@
 )]
 
 mod active_job;
+mod inspecting;
 mod jobs;
 mod pages;
 mod ruby;

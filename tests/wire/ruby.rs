@@ -84,7 +84,16 @@ impl Sidekiq {
     pub fn stop(&mut self) {
         let told = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
         assert!(told.success());
+        self.wait_for_its_end();
+    }
+
+    /// Waits for its end, once it was told.
+    pub fn wait_for_its_end(&mut self) {
         assert!(self.child.wait().unwrap().success());
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 }
 

@@ -1,0 +1,63 @@
+//! The other direction of `reading.rs`: kiq's inspector reads what Ruby wrote, and its acts work on Ruby.
+
+use kiq::inspect::{Act, Acted, Signal};
+use kiq::{Found, Inspector, JobSet};
+use serde_json::json;
+
+use crate::jobs::Setup;
+use crate::ruby::{Sidekiq, enqueue, look};
+
+async fn only(inspector: &Inspector, set: JobSet, jid: &str) -> Found {
+    let all = inspector.set(set, 0, 100).await.unwrap();
+    let found: Vec<Found> = all.into_iter().filter(|found| found.jid() == jid).collect();
+    assert_eq!(found.len(), 1, "{jid} in {set:?}");
+    found.into_iter().next().unwrap()
+}
+
+#[tokio::test]
+async fn kiq_reads_rubys_processes_and_sets_and_acts_on_them() {
+    let setup = Setup::new();
+    let inspector = Inspector::new(&setup.client);
+    let mut ruby = Sidekiq::start(&setup.server, &["ruby"]);
+    // Ten minutes from now, so that none is due while we look.
+    let later = crate::jobs::now() + 600.0;
+    let jids = enqueue(
+        &setup.server,
+        &json!([
+            {"class": "DiesInRuby", "queue": "ruby", "args": [7], "retry": 0},
+            {"class": "OnlyRuby", "queue": "ruby", "args": [1, "a"], "at": later},
+            {"class": "OnlyRuby", "queue": "ruby", "args": [2, "b"], "at": later},
+            {"class": "OnlyRuby", "queue": "ruby", "args": [3, "c"], "at": later},
+        ]),
+    );
+    assert_eq!(ruby.next_run()["ended"], "raised");
+    // The death is written after the run is told.
+    while inspector.stats().await.unwrap().dead == 0 {
+        tokio::task::yield_now().await;
+    }
+
+    let processes = inspector.processes().await.unwrap();
+    let [process] = processes.as_slice() else { panic!("{processes:?}") };
+    assert_eq!((process.pid, process.concurrency), (ruby.pid(), 5));
+    assert!(process.serves("ruby") && !process.serves("rust") && !process.is_quiet && !process.is_embedded);
+    assert!((process.started_at.as_micros() as f64 / 1e6 - crate::jobs::now()).abs() < 300.0);
+    let dead = only(&inspector, JobSet::Dead, &jids[0]).await;
+    assert_eq!(dead.error(), Some(("RuntimeError".to_owned(), "dead in Ruby".to_owned())));
+    assert_eq!(dead.queue().as_deref(), Some("ruby"));
+
+    // Run now, kill, delete; a second time there is nothing left to do it to.
+    for (jid, act) in [(&jids[1], Act::Retry), (&jids[2], Act::Kill), (&jids[3], Act::Delete)] {
+        let found = only(&inspector, JobSet::Scheduled, jid).await;
+        assert_eq!(inspector.act(&found, act).await.unwrap(), Acted::Done);
+        assert_eq!(inspector.act(&found, act).await.unwrap(), Acted::Gone);
+    }
+    let run = ruby.next_run();
+    assert_eq!((&run["item"]["jid"], &run["ended"]), (&json!(jids[1]), &json!("ok")));
+    let seen = look(&setup.server);
+    assert_eq!((&seen["stats"]["scheduled_size"], &seen["stats"]["dead_size"]), (&json!(0), &json!(2)));
+
+    // At its next heartbeat it does as it is told.
+    assert!(inspector.signal(&process.identity, Signal::Stop).await.unwrap());
+    ruby.wait_for_its_end();
+    assert!(inspector.processes().await.unwrap().is_empty());
+}
