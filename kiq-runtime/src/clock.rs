@@ -58,7 +58,6 @@ impl Timestamp {
     }
 
     /// In UTC, in a form of `strftime`.
-    #[cfg(feature = "redis")]
     pub(crate) fn utc(self, form: &str) -> String {
         match jiff::Timestamp::from_microsecond(self.0) {
             Ok(time) => time.strftime(form).to_string(),

@@ -1,5 +1,6 @@
 //! How much the dead set keeps: in number and in time.
 
+#[cfg(feature = "redis")]
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -67,9 +68,11 @@ impl DeadLimits {
 }
 
 /// The limits that all hands on one store share. Cheap to clone.
+#[cfg(feature = "redis")]
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SharedLimits(Arc<Mutex<DeadLimits>>);
 
+#[cfg(feature = "redis")]
 impl SharedLimits {
     pub(crate) fn now(&self) -> DeadLimits {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
