@@ -9,8 +9,8 @@ use crate::jobs::Setup;
 
 /// An argument's name is a word of Ruby; so is its module's, which Ruby has already.
 #[kiq::job(name = "Comparable::Odd", queue = "rust", retry = false, dead = false, tags = ["it's", "\\#{x}"])]
-async fn odd(end: u64, next: String) {
-    let _ = (end, next);
+async fn odd(when: u64, time: String) {
+    let _ = (when, time);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! For those who move between Ruby and Rust: Ruby classes for Rust jobs, and Rust functions for Ruby classes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::process::{Command, Stdio};
 
@@ -18,6 +18,19 @@ const PAGE: usize = 500;
 
 /// What ActiveJob wraps jobs into, by Sidekiq's version.
 const WRAPPERS: [&str; 2] = ["Sidekiq::ActiveJob::Wrapper", "ActiveJob::QueueAdapters::SidekiqAdapter::JobWrapper"];
+
+/// Words of Rust that cannot be the name of a function, and one that a job cannot have.
+const KEYWORDS: [&str; 39] = [
+    "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "crate", "do", "dyn", "else",
+    "enum", "extern", "false", "final", "fn", "for", "gen", "if", "impl", "in", "let", "loop", "macro", "main",
+    "match", "mod", "move", "mut", "override", "priv", "pub", "ref", "return", "self", "static", "struct",
+];
+
+/// More of them.
+const MORE_KEYWORDS: [&str; 15] = [
+    "super", "trait", "true", "try", "type", "typeof", "unsafe", "unsized", "use", "virtual", "where", "while",
+    "yield", "union", "test",
+];
 
 /// Has a worker program write the Ruby classes of its jobs. Only it knows them.
 pub(super) fn stubs(given: &ArgMatches) -> Result<(), Fault> {
@@ -144,17 +157,47 @@ impl Classes {
 
     fn rust(&self) -> String {
         let mut text = String::new();
+        let mut functions = BTreeSet::new();
         for (name, class) in &self.0 {
-            class.write(&mut text, name);
+            let queue = &class.queue;
+            // Both were found in Redis, where anybody may have put anything.
+            if !is_class(name) || !is_queue(queue) {
+                line(&mut text, format_args!("// Left out: {name:?} in queue {queue:?} cannot be a job of Rust.\n"));
+                continue;
+            }
+            let short = snake(name.rsplit("::").next().unwrap_or(name));
+            let long = name.split("::").map(snake).collect::<Vec<_>>().join("_");
+            let mut function = if functions.contains(&short) { long } else { short };
+            if KEYWORDS.iter().chain(&MORE_KEYWORDS).any(|word| *word == function) {
+                function.push_str("_job");
+            }
+            while !functions.insert(function.clone()) {
+                function.push_str("_too");
+            }
+            class.write(&mut text, name, &function);
         }
         text
     }
 }
 
+/// What Ruby and kiq both take for the name of a job: constants, with `::` between them.
+fn is_class(name: &str) -> bool {
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    name.split("::").all(|part| part.starts_with(|c: char| c.is_ascii_uppercase()) && part.chars().all(is_word))
+}
+
+fn is_queue(name: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | ':' | '-');
+    (1..=128).contains(&name.len()) && name.chars().all(fits)
+}
+
+fn line(text: &mut String, what: std::fmt::Arguments<'_>) {
+    // Writing to a text does not fail.
+    let _ = writeln!(text, "{what}");
+}
+
 impl Class {
-    fn write(&self, text: &mut String, name: &str) {
-        let function = snake(name.rsplit("::").next().unwrap_or(name));
-        let seen = self.seen;
+    fn write(&self, text: &mut String, name: &str, function: &str) {
         let args = self.args.iter().enumerate().map(|(at, kind)| {
             let is_optional = kind.is_optional || at >= self.fewest;
             let word = kind.word();
@@ -162,18 +205,19 @@ impl Class {
             format!("{default}arg{}: {}", at + 1, if is_optional { format!("Option<{word}>") } else { word })
         });
         let args = args.collect::<Vec<_>>().join(", ");
-        let names = (1..=self.args.len()).map(|at| format!("arg{at}")).collect::<Vec<_>>().join(", ");
-        let queue = &self.queue;
-        // Writing to a text does not fail.
-        let _ = write!(
+        let (seen, queue) = (self.seen, &self.queue);
+        line(
             text,
-            "/// {name} of Ruby, as {seen} of its jobs were found. Name the arguments, and check their types.\n\
-             #[kiq::job(name = {name:?}, queue = {queue:?})]\n\
-             pub async fn {function}({args}) {{\n    \
-                 unimplemented!(\"{name} is not written yet: {{:?}}\", ({names}{}))\n\
-             }}\n\n",
-            if self.args.len() == 1 { "," } else { "" }
+            format_args!(
+                "/// {name} of Ruby, as {seen} of its jobs were found. Name the arguments, and check their types."
+            ),
         );
+        line(text, format_args!("#[kiq::job(name = \"{name}\", queue = \"{queue}\")]"));
+        line(text, format_args!("pub async fn {function}({args}) {{"));
+        for at in 1..=self.args.len() {
+            line(text, format_args!("    let _ = arg{at};"));
+        }
+        line(text, format_args!("    unimplemented!(\"{name} is not written yet\")\n}}\n"));
     }
 }
 
@@ -295,6 +339,21 @@ mod tests {
         assert!(text.contains("#[kiq::job(name = \"Billing::ChargeCard\", queue = \"mail\")]\n"), "{text}");
         assert!(text.contains("pub async fn charge_card(arg1: u64, #[arg(default)] arg2: Option<String>) {"), "{text}");
         assert!(text.contains("as 2 of its jobs"), "{text}");
+    }
+
+    #[test]
+    fn what_cannot_be_a_function_of_rust_gets_another_name_or_is_left_out() {
+        let mut classes = Classes::default();
+        for class in ["Match", "Main", "A::Charge", "B::Charge", "A\\nuse x;\\\"", "2Fa", "Billing::"] {
+            let text = format!(r#"{{"class":"{class}","queue":"q","args":[1,2,3,4,5,6,7,8,9,10,11,12,13,14]}}"#);
+            classes.see(&Payload::parse(text.as_bytes()).unwrap());
+        }
+        let text = classes.rust();
+        for function in ["fn match_job(", "fn main_job(", "fn charge(", "fn b_charge("] {
+            assert_eq!(text.matches(function).count(), 1, "{function} in {text}");
+        }
+        assert_eq!(text.matches("// Left out: ").count(), 3, "{text}");
+        assert!(!text.lines().any(|line| line.starts_with("use")), "{text}");
     }
 
     #[test]

@@ -1,24 +1,67 @@
 //! The jobs of a program as Ruby classes, so that Ruby can enqueue them.
 //!
-//! Each class has the job's queue and options as its `sidekiq_options`, and its arguments by name: Ruby refuses a wrong number
-//! of them where the job is enqueued, and not first the worker that runs it.
+//! Each class has the job's queue and options as its `sidekiq_options`, and its arguments by name: where it is called directly,
+//! Ruby refuses a wrong number of them, and not first the worker that runs it.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use crate::job::{JobDef, Registry, Retry};
 
-/// Words of Ruby that cannot be the name of an argument.
-const KEYWORDS: [&str; 22] = [
-    "alias", "and", "begin", "case", "class", "def", "defined", "do", "end", "ensure", "module", "next", "nil", "not",
-    "or", "redo", "rescue", "retry", "then", "undef", "unless", "until",
+/// Words that cannot be the name of an argument: Ruby's own, and the two that the class methods have already.
+const TAKEN: [&str; 43] = [
+    "BEGIN",
+    "END",
+    "__ENCODING__",
+    "__FILE__",
+    "__LINE__",
+    "alias",
+    "and",
+    "begin",
+    "break",
+    "case",
+    "class",
+    "def",
+    "defined",
+    "do",
+    "else",
+    "elsif",
+    "end",
+    "ensure",
+    "false",
+    "for",
+    "if",
+    "in",
+    "interval",
+    "module",
+    "next",
+    "nil",
+    "not",
+    "or",
+    "redo",
+    "rescue",
+    "retry",
+    "return",
+    "self",
+    "super",
+    "then",
+    "time",
+    "true",
+    "undef",
+    "unless",
+    "until",
+    "when",
+    "while",
+    "yield",
 ];
 
 /// The jobs of a program as Ruby classes: a file for the Ruby program that shall enqueue them with Sidekiq's client. What a
 /// [`Program`](super::Program) prints for `--ruby-stubs`.
 ///
 /// Each class has the queue, the retries and the other options of the job, and its arguments by name: `perform_async`,
-/// `perform_in` and `perform_at` refuse a wrong number of them. Its `perform` only says that Rust performs it.
+/// `perform_in` and `perform_at` refuse a wrong number of them (but not what comes by way of `set` or `perform_bulk`). All
+/// arguments are asked for, also those that Rust has a default for. Its `perform` only says that Rust performs it. A job whose
+/// name is that of a Ruby module (`Process`, say) cannot be a class there: give it another by `name = "…"`.
 ///
 /// # Examples
 /// ```standalone_crate
@@ -29,7 +72,7 @@ const KEYWORDS: [&str; 22] = [
 /// let ruby = kiq::program::ruby_stubs(&kiq::Registry::linked()?, "shop-worker");
 /// assert!(ruby.contains("class Billing::ChargeCard\n"));
 /// assert!(ruby.contains("sidekiq_options queue: 'rust', retry: 7\n"));
-/// assert!(ruby.contains("def self.perform_async(order_id, currency) = super\n"));
+/// assert!(ruby.contains("def self.perform_async(order_id, currency)\n"));
 /// # Ok(())
 /// # }
 /// ```
@@ -56,8 +99,7 @@ fn write_class(text: &mut String, job: &JobDef, modules: &mut BTreeSet<String>) 
             line(text, format_args!("module {module}; end unless defined?({module})"));
         }
     }
-    let params: Vec<String> = job.params.iter().map(|name| param(name)).collect();
-    let params = params.join(", ");
+    let params = params(job.params).join(", ");
     let then = if params.is_empty() { String::new() } else { format!(", {params}") };
     let options = options(job);
     let (name, path) = (job.name, job.path);
@@ -65,9 +107,13 @@ fn write_class(text: &mut String, job: &JobDef, modules: &mut BTreeSet<String>) 
     line(text, format_args!("class {name}"));
     line(text, format_args!("  include Sidekiq::Worker"));
     line(text, format_args!("  sidekiq_options {options}\n"));
-    line(text, format_args!("  def self.perform_async({params}) = super"));
-    line(text, format_args!("  def self.perform_in(interval{then}) = super"));
-    line(text, format_args!("  def self.perform_at(time{then}) = super\n"));
+    for (method, params) in [
+        ("perform_async", params.clone()),
+        ("perform_in", format!("interval{then}")),
+        ("perform_at", format!("time{then}")),
+    ] {
+        line(text, format_args!("  def self.{method}({params})\n    super\n  end\n"));
+    }
     line(text, format_args!("  def perform({params})"));
     line(text, format_args!("    raise NotImplementedError, {}", quoted(&format!("{name} is performed by Rust"))));
     line(text, format_args!("  end\nend"));
@@ -78,8 +124,21 @@ fn line(text: &mut String, what: std::fmt::Arguments<'_>) {
     let _ = writeln!(text, "{what}");
 }
 
-fn param(name: &str) -> String {
-    if KEYWORDS.contains(&name) { format!("{name}_") } else { name.to_owned() }
+/// Names that Ruby takes for those of arguments, each once.
+fn params(names: &[&str]) -> Vec<String> {
+    let mut params: Vec<String> = Vec::with_capacity(names.len());
+    for name in names {
+        // A constant cannot be an argument, and `_1` is Ruby's own.
+        let mut param = name.trim_start_matches("r#").to_lowercase();
+        if TAKEN.contains(&param.as_str()) || TAKEN.contains(name) || param.starts_with('_') {
+            param.push('_');
+        }
+        while params.contains(&param) {
+            param.push('_');
+        }
+        params.push(param);
+    }
+    params
 }
 
 fn options(job: &JobDef) -> String {

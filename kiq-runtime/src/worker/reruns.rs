@@ -11,14 +11,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// are not.
 ///
 /// # Examples
-/// ```
-/// use kiq_runtime::client::Client;
-/// use kiq_runtime::worker::Worker;
+/// ```standalone_crate
+/// use kiq::{Client, Worker};
 ///
+/// #[kiq::job]
+/// async fn greet(name: String) { println!("hello {name}"); }
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let worker = Worker::builder().client(Client::in_memory()).build()?;
 /// let controls = worker.controls(); // for the metrics, say
 /// assert_eq!(controls.reruns().total(), 0);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # Ok(())
+/// # }
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
