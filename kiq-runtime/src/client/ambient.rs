@@ -147,3 +147,37 @@ impl Drop for Counted {
 fn is_a_test() -> bool {
     false
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+
+    use super::*;
+
+    /// Only one of several tasks that begin a mode in one runtime at the same moment has it.
+    #[test]
+    #[expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+    fn of_tasks_that_enter_at_once_one_does() {
+        const TASKS: usize = 4;
+        const ROUNDS: usize = 10_000;
+        let runtime = runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+        let (together, entered) = (Barrier::new(TASKS), AtomicUsize::new(0));
+        let task = || {
+            let _inside = runtime.enter();
+            for round in 1..=ROUNDS {
+                let ambient = Ambient { client: Client::in_memory(), tool: Arc::new(()) };
+                together.wait();
+                let held = ambient.enter();
+                entered.fetch_add(usize::from(held.is_some()), Ordering::AcqRel);
+                together.wait();
+                assert_eq!(entered.load(Ordering::Acquire), round);
+                drop(held);
+                together.wait();
+            }
+        };
+
+        std::thread::scope(|scope| (0..TASKS).for_each(|_| drop(scope.spawn(task))));
+
+        assert!(Ambient::here().is_none());
+    }
+}
