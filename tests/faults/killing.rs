@@ -213,11 +213,7 @@ async fn a_process_that_is_slow_keeps_its_jobs() {
     let mut other = b.spawn(&b.server.url(), SHORT);
     b.until(|stats| stats.processes == 2).await;
     // The other looks for lost jobs three times a lease.
-    for _ in 0..10 {
-        let jid = b.stored("quick").await;
-        b.started(&jid, 1).await;
-        tokio::time::sleep(SHORT / 3).await;
-    }
+    b.looks_after(blocked.pid(), 10).await;
     b.let_go();
     b.settled().await;
     for process in [&mut blocked, &mut other] {
@@ -233,11 +229,7 @@ async fn a_process_that_is_slow_keeps_its_jobs() {
     b.started_any(CONCURRENCY).await;
     slow.signal("STOP");
     let mut other = b.spawn(&b.server.url(), SHORT);
-    for _ in 0..3 {
-        let jid = b.stored("quick").await;
-        b.started(&jid, 1).await;
-        tokio::time::sleep(SHORT / 3).await;
-    }
+    b.looks_after(slow.pid(), 3).await;
     slow.signal("CONT");
     b.let_go();
     b.settled().await;
