@@ -156,7 +156,6 @@ mod tests {
 
     /// Only one of several tasks that begin a mode in one runtime at the same moment has it.
     #[test]
-    #[expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
     fn of_tasks_that_enter_at_once_one_does() {
         const TASKS: usize = 4;
         const ROUNDS: usize = 10_000;
