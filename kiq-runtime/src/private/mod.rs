@@ -99,7 +99,7 @@ macro_rules! __register_error {
 #[macro_export]
 macro_rules! __testing_tool {
     () => {
-        $crate::private::inventory::submit! { $crate::client::ambient::TestingTool }
+        $crate::private::inventory::submit! { $crate::client::in_test::TestingTool }
     };
 }
 
