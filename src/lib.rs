@@ -128,6 +128,7 @@
 /// | `transient_if`, `discard_if` | a `fn(&T) -> bool` or a closure `\|e: &T\| …` | none | the same, for some errors of a type |
 /// | `timeout` | `"90s"`, `"1h30m"` (`d h m s ms`) or a `Duration` | none | longer than zero; async functions only, as a blocking thread cannot be stopped |
 /// | `dead` | `true` or `false` | `true` | whether a job that used up its retries is kept in the dead set |
+/// | `on_arg_error` | `retry` or `dead` | `retry` | what becomes of a job whose stored arguments do not fit: `retry` waits for a deploy that knows them, `dead` shows it to a human at once |
 /// | `tags` | `["…", …]` | none | none of them empty |
 /// | `derive(…)` | derives for the struct | `Debug`, which prints the stored arguments | |
 /// | `crate` | the path of kiq | `::kiq` | |
@@ -277,7 +278,7 @@ pub use kiq_macros::job;
 /// Sets what the jobs of a module ask for when they say nothing else.
 ///
 /// It takes those options of [`job`](macro@job) that jobs may have in common: `queue`, `retry`, `retry_for`, `retry_queue`,
-/// `dead`, `timeout` (for the async ones), `tags`, and `crate`. What a job says itself counts more, option by option. All of it
+/// `dead`, `on_arg_error`, `timeout` (for the async ones), `tags`, and `crate`. What a job says itself counts more, option by option. All of it
 /// is settled when the program is compiled.
 ///
 /// ```
@@ -394,8 +395,8 @@ pub use kiq_runtime::inspect::{self, Found, Inspector};
 pub use kiq_runtime::job::{
     ArgKey, ArgsError, ArgsReader, ArgsWriter, BoxFuture, ContextError, Current, Data, DeadJob, Disposition, Failure,
     FromJobContext, InvalidTraceParent, Jid, Job, JobContext, JobDef, JobError, JobOptions, JobResult, MissingState,
-    PastError, Payload, PayloadError, Perform, Plan, Registry, RegistryError, Rejection, Retry, RetryContext, RetryIn,
-    State, TRACE, TimedOut, TraceParent, rules,
+    OnArgError, PastError, Payload, PayloadError, Perform, Plan, Registry, RegistryError, Rejection, Retry,
+    RetryContext, RetryIn, State, TRACE, TimedOut, TraceParent, rules,
 };
 #[cfg(feature = "logs")]
 pub use kiq_runtime::logs;

@@ -11,7 +11,7 @@ use syn::spanned::Spanned;
 use syn::{Expr, ReturnType};
 
 use crate::model::{self, Absent, KeptAs, Model, Param, Stored};
-use crate::options::{Disposition, Name, Options, Retry, Rule, Texts, Time, When};
+use crate::options::{Disposition, Name, OnArgError, Options, Retry, Rule, Texts, Time, When};
 use crate::parse::{self, Function, Mistakes};
 use crate::{awaits, fallback, options};
 
@@ -138,6 +138,13 @@ impl Paths<'_> {
         }
         if let Some(dead) = &options.dead {
             set.extend(quote!(.dead(#dead)));
+        }
+        if let Some(choice) = options.on_arg_error {
+            let choice = match choice {
+                OnArgError::Retry => quote!(Retry),
+                OnArgError::Dead => quote!(Dead),
+            };
+            set.extend(quote!(.on_arg_error(#p::OnArgError::#choice)));
         }
         if let Some(timeout) = &options.timeout {
             let timeout = match timeout {

@@ -16,7 +16,7 @@ const MAX_RETRIES: u32 = 1000;
 /// The longest time a job may be retried for; `MAX_RETRY_FOR` of the runtime.
 const MAX_RETRY_FOR_SECONDS: u64 = 1_000_000_000;
 
-const OPTIONS: [&str; 18] = [
+const OPTIONS: [&str; 19] = [
     "aliases",
     "crate",
     "dead",
@@ -25,6 +25,7 @@ const OPTIONS: [&str; 18] = [
     "discard_if",
     "handle",
     "name",
+    "on_arg_error",
     "on_exhausted",
     "queue",
     "retry",
@@ -38,7 +39,8 @@ const OPTIONS: [&str; 18] = [
 ];
 
 /// Those that jobs of a module may have in common.
-const SHARED: [&str; 8] = ["crate", "dead", "queue", "retry", "retry_for", "retry_queue", "tags", "timeout"];
+const SHARED: [&str; 9] =
+    ["crate", "dead", "on_arg_error", "queue", "retry", "retry_for", "retry_queue", "tags", "timeout"];
 
 /// Options with a meaning in the design and none in this version: refused, so that nobody believes they have an effect.
 const NOT_YET: [&str; 7] = ["backtrace", "cron", "encrypt", "expires_in", "log_args", "tz", "version"];
@@ -79,6 +81,7 @@ pub(crate) struct Options {
     pub(crate) retry_queue: Option<Expr>,
     pub(crate) on_exhausted: Option<Expr>,
     pub(crate) dead: Option<Expr>,
+    pub(crate) on_arg_error: Option<OnArgError>,
     pub(crate) timeout: Option<Time>,
     pub(crate) tags: Option<Texts>,
     pub(crate) derives: Vec<Path>,
@@ -97,6 +100,12 @@ pub(crate) enum Retry {
     Count(u32),
     Const(Expr),
     For(Time),
+}
+
+#[derive(Clone, Copy)]
+pub(crate) enum OnArgError {
+    Retry,
+    Dead,
 }
 
 pub(crate) enum Time {
@@ -206,6 +215,7 @@ impl Reader<'_> {
             "aliases" => self.aliases(&key, value),
             "handle" => self.handle(&key, value),
             "dead" => self.dead(&key, value),
+            "on_arg_error" => self.on_arg_error(&key, value),
             "timeout" => self.timeout(&key, value),
             "tags" => self.tags(&key, value),
             "derive" => self.derive(&key, value),
@@ -400,6 +410,20 @@ impl Reader<'_> {
             Some(Lit::Bool(_)) | None => self.options.dead = Some(value),
             Some(other) => self.mistakes.on(&other, "`dead` takes `true` or `false`"),
         }
+    }
+
+    fn on_arg_error(&mut self, key: &Ident, value: Value) {
+        const TAKES: &str = "takes `retry` (wait for a deploy) or `dead` (at once to the dead set), without quotes";
+        let Some(value) = self.expression(key, value, TAKES) else { return };
+        let word = match &value {
+            Expr::Path(path) => path.path.get_ident().map(ToString::to_string),
+            _ => None,
+        };
+        self.options.on_arg_error = match word.as_deref() {
+            Some("retry") => Some(OnArgError::Retry),
+            Some("dead") => Some(OnArgError::Dead),
+            _ => return self.mistakes.on(&value, format!("`on_arg_error` {TAKES}")),
+        };
     }
 
     fn timeout(&mut self, key: &Ident, value: Value) {

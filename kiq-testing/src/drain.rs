@@ -93,6 +93,9 @@ async fn play(fake: &Fake, plan: &Plan) -> Result<Drained, DrainError> {
     loop {
         worker.beat().await?;
         worker.promote().await;
+        if plan.until.is_some() {
+            worker.reclaim().await?;
+        }
         if drained.runs().len() >= plan.limit && is_queued(fake, plan.class) {
             return Err(DrainError::Endless { limit: plan.limit, drained: Box::new(drained) });
         }
@@ -167,7 +170,9 @@ fn next_due(fake: &Fake, plan: &Plan) -> Option<Timestamp> {
         Some(entry.at)
     };
     let retries = plan.retries.then(|| first(JobSet::Retry)).flatten();
-    [retries, first(JobSet::Scheduled)].into_iter().flatten().min()
+    // A drain does not wait for processes to be given up; time that passes does.
+    let lapse = plan.until.and_then(|_| fake.store().next_lapse());
+    [retries, first(JobSet::Scheduled), lapse].into_iter().flatten().min()
 }
 
 /// Jobs were not all run, or not all well.

@@ -227,8 +227,8 @@ impl Fake {
         crate::drain::perform_one(self, J::NAME).await
     }
 
-    /// Moves the clock on, and runs on the way what would have run, each at its time: queued jobs, scheduled ones, retries.
-    /// Failures are not answered as errors: they are retried, as their jobs say, and stand in the answer.
+    /// Moves the clock on, and runs on the way what would have run, each at its time: queued jobs, scheduled ones, retries, and
+    /// what a [process that died](kiq_runtime::worker::ByHand) held, when its lease is out. Failures are not answered as errors: they are retried, as their jobs say, and stand in the answer.
     ///
     /// # Errors
     /// [`DrainError::Endless`] and what else keeps jobs from being run.

@@ -11,7 +11,7 @@ use kiq_runtime::worker::WorkerBuilder;
 
 use crate::fake::Fake;
 
-// A test program is known by this crate being linked into it.
+// What this crate is linked into is a test, wherever its file is.
 kiq_runtime::__testing_tool!();
 
 /// Keeps the jobs of this test in memory, for it to look at and to run: the mode to begin with.

@@ -18,7 +18,7 @@ a dropped drain keeps its job|kiq-testing/src/drain.rs|let _ = crate::at_once(se
 queues go before the order of arrival|kiq-runtime/src/broker/memory/mod.rs|Some((jobs.get(at)?.arrival, queue.clone(), at))|Some((0, queue.clone(), at))|faking|jobs_run_in_the_order_they_were_enqueued
 a queue is not compared|kiq-testing/src/assertions.rs|.filter(\|queue\| **queue != job.queue())|.filter(\|_\| false)|faking|what_is_enqueued_can_be_asserted
 a mode covers a thread and not its runtime|kiq-runtime/src/client/ambient.rs|\|handle\| Place::Runtime(handle.id()));|\|_\| Place::of_the_thread());|faking|tasks_are_covered_in_a_multi_thread_runtime
-a test is not known as one|kiq-runtime/src/client/ambient.rs|inventory::iter::<TestingTool>.into_iter().next().is_some()|false|faking|a_test_without_a_mode_gets_an_error_and_never_the_client_of_the_process
+a test is not known as one|kiq-runtime/src/client/in_test.rs|    *IS|    false|faking|a_test_without_a_mode_gets_an_error_and_never_the_client_of_the_process
 the gopher stops before awaits alone|kiq-runtime/src/awaits.rs|Poll::Ready(_) if self.pass(&watch, Side::After) => Poll::Pending,|Poll::Ready(_) if false => Poll::Pending,|gopher|the_double_charge_is_found
 the gopher ends with a short run|kiq-testing/src/gopher/mod.rs|if !is_stopped && number >= first.places {|if !is_stopped {|gopher|a_run_with_fewer_places_than_the_first_is_not_the_end
 the gopher compares nothing|kiq-testing/src/gopher/mod.rs|if state == *expected \|\| state.is_none()|if true|gopher|the_double_email_is_found

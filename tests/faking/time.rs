@@ -112,24 +112,27 @@ async fn the_dead_age_by_the_same_clock() {
     assert!(dead[0].at.unwrap() > kiq.now() - 2 * DAY);
 }
 
-/// C6: leases go by the same clock: a worker that died in a job loses it when its lease has run out, and not before.
+/// C6: leases go by the same clock: what a worker held that died runs again when its lease has run out, and not before.
 #[tokio::test]
 async fn leases_end_by_the_same_clock() {
-    let kiq = kiq_testing::fake().data(Log::default());
-    Note::enqueue(1).await.unwrap();
-    let worker = |log| Worker::builder().client(kiq.client()).data::<Log>(log).by_hand().unwrap();
-    let dies = worker(Log::default());
+    let log = Log::default();
+    let kiq = kiq_testing::fake().data(log.clone());
+    let start = kiq.now();
+    for number in 1..=9 {
+        Note::enqueue(number).await.unwrap();
+    }
+    let dies = Worker::builder().client(kiq.client()).data(Log::default()).by_hand().unwrap();
     dies.beat().await.unwrap();
-    let held = kiq.store().take_first(dies.identity(), |_, _| true).unwrap();
-    assert!(held.is_some());
+    let lease = dies.lease();
+    while kiq.store().take_first(dies.identity(), |_, _| true).unwrap().is_some() {}
     drop(dies);
-    let finds = worker(Log::default());
 
-    assert!(finds.reclaim().await.unwrap().is_empty());
-    kiq.advance(Duration::from_secs(16)).await.unwrap();
+    let second = Duration::from_secs(1);
+    assert_eq!(kiq.advance(lease - second).await.unwrap().performed(), 0);
+    let report = kiq.advance(2 * second).await.unwrap();
 
-    assert_eq!(finds.reclaim().await.unwrap()[0].jobs, 1);
-    assert_eq!(kiq.drain_all().await.unwrap().performed(), 1);
+    assert!(report.runs().iter().all(|run| run.at == start + lease), "{report:?}");
+    assert_eq!(log.lines(), (1..=9).map(|number| format!("note {number}")).collect::<Vec<_>>());
 }
 
 /// A worker that runs in the test goes by the test's clock too.

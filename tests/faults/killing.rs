@@ -1,10 +1,12 @@
 //! Processes that are killed or frozen, at points of their work that a proxy holds them at.
 
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use kiq_testing::{Cause, Fault, FaultProxy};
 
-use crate::setup::{Bench, CONCURRENCY, LONG, SHORT};
+use crate::setup::{Bench, CONCURRENCY, LONG, SHORT, signal};
 
 /// F1: killed with jobs in flight, again and again.
 #[tokio::test]
@@ -213,11 +215,7 @@ async fn a_process_that_is_slow_keeps_its_jobs() {
     let mut other = b.spawn(&b.server.url(), SHORT);
     b.until(|stats| stats.processes == 2).await;
     // The other looks for lost jobs three times a lease.
-    for _ in 0..10 {
-        let jid = b.stored("quick").await;
-        b.started(&jid, 1).await;
-        tokio::time::sleep(SHORT / 3).await;
-    }
+    b.looks_after(blocked.pid(), 10).await;
     b.let_go();
     b.settled().await;
     for process in [&mut blocked, &mut other] {
@@ -233,11 +231,7 @@ async fn a_process_that_is_slow_keeps_its_jobs() {
     b.started_any(CONCURRENCY).await;
     slow.signal("STOP");
     let mut other = b.spawn(&b.server.url(), SHORT);
-    for _ in 0..3 {
-        let jid = b.stored("quick").await;
-        b.started(&jid, 1).await;
-        tokio::time::sleep(SHORT / 3).await;
-    }
+    b.looks_after(slow.pid(), 3).await;
     slow.signal("CONT");
     b.let_go();
     b.settled().await;
@@ -245,4 +239,62 @@ async fn a_process_that_is_slow_keeps_its_jobs() {
     other.kill();
 
     assert_eq!(b.audit().reruns.len(), 0);
+}
+
+/// F11: a process that is given a twentieth of a processor, in slices of 5 ms.
+#[tokio::test]
+async fn a_starved_process_keeps_its_lease_and_does_its_jobs() {
+    const JOBS: usize = 60;
+    let b = Bench::new();
+    let lease = Duration::from_secs(3);
+    b.stored_all(CONCURRENCY, &b.hold()).await;
+    let mut starved = b.spawn(&b.server.url(), lease);
+    b.started_any(CONCURRENCY).await;
+    let starving = Starving::of(starved.pid());
+    let mut other = b.spawn(&b.server.url(), SHORT);
+
+    // It holds these for several leases, and nobody takes them from it.
+    b.looks_after(starved.pid(), 40).await;
+    b.stored_all(JOBS, "quick").await;
+    b.let_go();
+    b.settled().await;
+    drop(starving);
+    for process in [&mut starved, &mut other] {
+        process.signal("TERM");
+        assert!(process.ended().await.success());
+    }
+
+    assert_eq!(b.audit().reruns.len(), 0);
+}
+
+/// Stops a process nineteen twentieths of the time, until it is dropped.
+struct Starving {
+    end: mpsc::Sender<()>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Starving {
+    fn of(pid: u32) -> Self {
+        let (end, ended) = mpsc::channel::<()>();
+        let thread = std::thread::spawn(move || {
+            loop {
+                signal(pid, "STOP");
+                let over = ended.recv_timeout(Duration::from_millis(95)).err() == Some(RecvTimeoutError::Disconnected);
+                signal(pid, "CONT");
+                if over {
+                    return;
+                }
+                let _ = ended.recv_timeout(Duration::from_millis(5));
+            }
+        });
+        Starving { end, thread: Some(thread) }
+    }
+}
+
+impl Drop for Starving {
+    fn drop(&mut self) {
+        drop(std::mem::replace(&mut self.end, mpsc::channel().0));
+        let ended = self.thread.take().map(JoinHandle::join);
+        assert!(std::thread::panicking() || ended.is_none_or(|ended| ended.is_ok()));
+    }
 }

@@ -9,6 +9,8 @@ use kiq::{Backoff, Client, EnqueueError, Event, Inspector, Jid, Worker, WorkerBu
 use kiq_testing::ledger::Run;
 use kiq_testing::{Audit, Census, Entry, Events, Ledger, RedisServer};
 use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::TcpStream;
 
 use crate::jobs::Task;
 
@@ -167,6 +169,28 @@ impl Bench {
             // The store has nothing to wait on.
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+    }
+
+    /// Returns when other processes have asked so often whether the lease of this one has run out.
+    pub async fn looks_after(&self, pid: u32, looks: usize) {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.server.port())).await.unwrap();
+        stream.write_all(b"MONITOR\r\n").await.unwrap();
+        let mut lines = BufReader::new(stream).lines();
+        let (question, whose) = ("\"EXISTS\" \"kiq:lease:", format!(":{pid}:"));
+        let come = async {
+            for _ in 0..looks {
+                while !lines
+                    .next_line()
+                    .await
+                    .unwrap()
+                    .unwrap()
+                    .split_once(question)
+                    .is_some_and(|(_, key)| key.contains(&whose))
+                {}
+            }
+        };
+        let waited = tokio::time::timeout(PATIENCE, come).await;
+        assert!(waited.is_ok(), "{pid} was not looked after {looks} times within {PATIENCE:?}");
     }
 
     pub async fn settled(&self) {

@@ -185,3 +185,8 @@ async fn mourn(dead: DeadJob) -> anyhow::Result<()> {
 pub async fn renamed(id: u64, notes: Data<Notes>, cx: &JobContext) {
     notes.add(format!("{} {id}", cx.class()));
 }
+
+#[kiq::job(on_arg_error = dead)]
+pub async fn strict(word: &str) -> anyhow::Result<()> {
+    anyhow::bail!("{word}")
+}

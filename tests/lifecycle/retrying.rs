@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kiq::{Event, JobSet, Next};
 
-use crate::jobs::{Bury, Haggle, Insist, MoveOver, Note, Renamed, Surrender, Unlucky};
+use crate::jobs::{Bury, Haggle, Insist, MoveOver, Note, Renamed, Strict, Surrender, Unlucky};
 use crate::setup::{START, on_every_broker};
 
 /// What became of the job that failed next.
@@ -73,6 +73,30 @@ on_every_broker! {
         }).await;
 
         assert_eq!(s.set(JobSet::Dead).await.len(), 4);
+    }
+
+    /// P16: `on_arg_error = dead`, whatever the payload says of retries; what fails in the run is retried as ever.
+    async fn arguments_that_do_not_fit_kill_a_job_that_says_so(s: Setup) {
+        for (jid, args, retry) in [("a", "[1]", "true"), ("b", "[]", "25"), ("c", r#"["x",2]"#, "false")] {
+            s.push_raw("default", &format!(r#"{{"class":"Strict","args":{args},"jid":"{jid}","retry":{retry},"dead":false}}"#)).await;
+        }
+        let _ = Strict::enqueue("fails").on(&s.client).await.unwrap();
+
+        s.run(s.worker().concurrency(1), async |events| {
+            for _ in 0..3 {
+                assert_eq!(next(events, "Strict").await, Next::Dead);
+            }
+            assert!(matches!(next(events, "Strict").await, Next::Retry { .. }));
+        }).await;
+
+        let mut dead = s.set(JobSet::Dead).await;
+        dead.sort_by_key(|job| job.payload.as_ref().unwrap().jid().to_string());
+        let texts = ["[1]", "[]", r#"["x",2]"#];
+        for (job, args) in dead.iter().map(|job| job.payload.as_ref().unwrap()).zip(texts) {
+            assert_eq!(job.args().get(), args);
+            assert_eq!(job.get::<String>("error_class").as_deref(), Some("kiq::ArgsError"));
+        }
+        assert_eq!((dead.len(), s.set(JobSet::Retry).await.len()), (3, 1));
     }
 
     async fn a_retry_in_that_panics_leaves_the_default_and_the_error(s: Setup) {

@@ -1,9 +1,8 @@
 //! Which client an enqueue uses that names none: that of the test it runs in, else that of the process.
 //!
 //! A test's client is found by where the enqueue happens: the task it was put around, else the tokio runtime (every
-//! `#[tokio::test]` has one of its own, so spawned tasks and blocking threads of it are covered), else the thread. In a program
-//! that a testing tool is linked into, the process's client is not used at all: a test that forgot its mode gets an error, and
-//! never a real store.
+//! `#[tokio::test]` has one of its own, so spawned tasks and blocking threads of it are covered), else the thread. In a test
+//! (`in_test.rs`) the process's client is not used at all: one that forgot its mode gets an error, and never a real store.
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -16,6 +15,8 @@ use std::thread::ThreadId;
 
 use tokio::runtime::{self, Handle};
 
+#[cfg(feature = "testing")]
+use super::in_test::is_a_test;
 use super::{Client, EnqueueError};
 
 static OF_THE_PROCESS: RwLock<Option<Client>> = RwLock::new(None);
@@ -31,7 +32,9 @@ tokio::task_local! {
 
 /// Makes `client` the one that enqueues of this process use when they name none. Calling it again replaces it.
 ///
-/// In a program that `kiq-testing` is linked into it is not used: there a test says which jobs are whose.
+/// In the tests, benchmarks and documentation examples of a package that has `kiq-testing` among its dev-dependencies it is not
+/// used: there a test says which jobs are whose (`kiq_testing::fake()`, `kiq_testing::real(&client)`), and one that says nothing
+/// gets [`EnqueueError::NoTestMode`]. Programs that a test runs use it as ever.
 pub fn init(client: Client) {
     *OF_THE_PROCESS.write().unwrap_or_else(PoisonError::into_inner) = Some(client);
 }
@@ -140,21 +143,40 @@ impl Drop for Counted {
     }
 }
 
-/// Whether a testing tool is linked into this program.
-#[cfg(feature = "testing")]
-fn is_a_test() -> bool {
-    inventory::iter::<TestingTool>.into_iter().next().is_some()
-}
-
 #[cfg(not(feature = "testing"))]
 fn is_a_test() -> bool {
     false
 }
 
-/// A testing tool is linked into this program.
-#[cfg(feature = "testing")]
-#[derive(Debug)]
-pub struct TestingTool;
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
 
-#[cfg(feature = "testing")]
-inventory::collect!(TestingTool);
+    use super::*;
+
+    /// Only one of several tasks that begin a mode in one runtime at the same moment has it.
+    #[test]
+    fn of_tasks_that_enter_at_once_one_does() {
+        const TASKS: usize = 4;
+        const ROUNDS: usize = 10_000;
+        let runtime = runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+        let (together, entered) = (Barrier::new(TASKS), AtomicUsize::new(0));
+        let task = || {
+            let _inside = runtime.enter();
+            for round in 1..=ROUNDS {
+                let ambient = Ambient { client: Client::in_memory(), tool: Arc::new(()) };
+                together.wait();
+                let held = ambient.enter();
+                entered.fetch_add(usize::from(held.is_some()), Ordering::AcqRel);
+                together.wait();
+                assert_eq!(entered.load(Ordering::Acquire), round);
+                drop(held);
+                together.wait();
+            }
+        };
+
+        std::thread::scope(|scope| (0..TASKS).for_each(|_| drop(scope.spawn(task))));
+
+        assert!(Ambient::here().is_none());
+    }
+}

@@ -5,6 +5,8 @@ mod bulk;
 mod enqueue;
 #[cfg(feature = "redis")]
 mod environment;
+#[cfg(feature = "testing")]
+pub mod in_test;
 mod middleware;
 mod outcome;
 

@@ -52,8 +52,9 @@ pub enum EnqueueError {
     NoClient,
     /// A test enqueues and has not said where to. Nothing is stored.
     #[error(
-        "this is a test, and it has not said where its jobs go; begin it with `let kiq = kiq_testing::fake();`, or `inline()`, \
-         or `real(&client)`. That covers one runtime or thread: from another, name a client: `.on(&kiq.client())`"
+        "this is a test, where the client of `kiq::init` is not used, and it has not said where its jobs go; begin it with \
+         `let kiq = kiq_testing::fake();`, or `inline()`, or `real(&client)`. That covers one runtime or thread: from another, \
+         name a client: `.on(&kiq.client())`"
     )]
     NoTestMode,
     /// The job was run in place of being stored, as a test asked for, and failed. What became of it is in the store.

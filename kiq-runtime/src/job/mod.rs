@@ -36,7 +36,7 @@ pub use dead::DeadJob;
 pub use failure::{Disposition, Failure, JobOutput, JobResult, TimedOut};
 pub use history::PastError;
 pub use jid::Jid;
-pub use options::{JobOptions, Retry};
+pub use options::{JobOptions, OnArgError, Retry};
 pub use payload::{Payload, PayloadError};
 pub use plan::{JobError, Plan};
 pub use registry::{Registry, RegistryError};

@@ -32,6 +32,17 @@ pub enum Retry {
     For(Duration),
 }
 
+/// What becomes of a job whose stored arguments do not fit its function: too few or too many, or of another type. It was
+/// never begun and spends no side effect, so what it says of `retry = false` and `dead = false` does not count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnArgError {
+    /// It is retried like after any failure: a deploy may be under way, and another process may know the arguments.
+    #[default]
+    Retry,
+    /// It goes to the dead set at once, for a human: where no deploy ever changes the arguments, waiting helps nobody.
+    Dead,
+}
+
 /// The options fixed where the job is defined. An enqueue may override some of them.
 ///
 /// # Examples
@@ -53,6 +64,8 @@ pub struct JobOptions {
     pub retry_queue: Option<&'static str>,
     /// Whether a job that used up its retries is kept in the dead set. Default: `true`.
     pub dead: bool,
+    /// What becomes of a job whose stored arguments do not fit. Default: [`OnArgError::Retry`].
+    pub on_arg_error: OnArgError,
     /// How long one run may take; a longer one is stopped and counts as a failure. Default: no limit.
     pub timeout: Option<Duration>,
     /// Labels shown beside the job. Default: none.
@@ -60,13 +73,14 @@ pub struct JobOptions {
 }
 
 impl JobOptions {
-    /// The defaults: queue `default`, 25 retries, kept when dead, no time limit, no tags.
+    /// The defaults: queue `default`, 25 retries (also of arguments that do not fit), kept when dead, no time limit, no tags.
     pub const fn new() -> Self {
         JobOptions {
             queue: DEFAULT_QUEUE,
             retry: Retry::Default,
             retry_queue: None,
             dead: true,
+            on_arg_error: OnArgError::Retry,
             timeout: None,
             tags: &[],
         }
@@ -121,6 +135,13 @@ impl JobOptions {
     #[must_use]
     pub const fn dead(mut self, dead: bool) -> Self {
         self.dead = dead;
+        self
+    }
+
+    /// Sets what becomes of a job whose stored arguments do not fit.
+    #[must_use]
+    pub const fn on_arg_error(mut self, choice: OnArgError) -> Self {
+        self.on_arg_error = choice;
         self
     }
 

@@ -31,7 +31,7 @@ pub use crate::job::plan::LinkedError;
 pub use crate::job::registry::Linked;
 pub use crate::job::{
     ArgKey, ArgsError, ArgsReader, ArgsWriter, BoxFuture, DeadJob, Disposition, Job, JobContext, JobDef, JobError,
-    JobOptions, JobResult, MissingState, Perform, Plan, Retry, State,
+    JobOptions, JobResult, MissingState, OnArgError, Perform, Plan, Retry, State,
 };
 
 pub use self::scope::{AnyQueue, Defaults, Here, NoDefaults, Nothing, Queues, Scope};
@@ -99,7 +99,7 @@ macro_rules! __register_error {
 #[macro_export]
 macro_rules! __testing_tool {
     () => {
-        $crate::private::inventory::submit! { $crate::client::ambient::TestingTool }
+        $crate::private::inventory::submit! { $crate::client::in_test::TestingTool }
     };
 }
 

@@ -13,7 +13,8 @@ use crate::clock::instant;
 use crate::events::Event;
 use crate::job::current::{self, Context};
 use crate::job::{
-    BoxFuture, Failure, JobContext, JobResult, Payload, PayloadError, RetryIn, TRACE, TimedOut, active_job,
+    ArgsError, BoxFuture, Failure, JobContext, JobResult, OnArgError, Payload, PayloadError, RetryIn, TRACE, TimedOut,
+    active_job,
 };
 
 use super::Shared;
@@ -75,7 +76,11 @@ pub(super) async fn perform(shared: &Shared, unit: &UnitOfWork) -> Ended {
                 tracing::debug!("start");
                 within(timeout, guarded(|| shared.around.run(job.clone(), def.run))).await
             };
-            current::with(carried, run.instrument(span.clone())).await
+            let result = current::with(carried, run.instrument(span.clone())).await;
+            match def.options.on_arg_error {
+                OnArgError::Retry => result,
+                OnArgError::Dead => result.map_err(dead_of_arguments),
+            }
         }
         None => Err(Failure::new("kiq::UnknownJob", unknown(shared, job.payload())).before_it_began()),
     };
@@ -91,6 +96,14 @@ fn encrypted() -> Failure {
     let reason = "the last argument of this job is encrypted, and kiq cannot decrypt it; enqueue it without `encrypt`, or let \
                   Sidekiq Enterprise run it";
     Failure::new("kiq::Encrypted", reason).before_it_began().with_retry_in(RetryIn::Kill)
+}
+
+/// `on_arg_error = dead`: no retry of arguments that do not fit.
+fn dead_of_arguments(failure: Failure) -> Failure {
+    match !failure.has_begun() && failure.error().is::<ArgsError>() {
+        true => failure.with_retry_in(RetryIn::Kill),
+        false => failure,
+    }
 }
 
 fn unknown(shared: &Shared, payload: &Payload) -> String {

@@ -3,7 +3,6 @@
 mod pipe;
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -98,7 +97,7 @@ struct Shared {
     traps: Mutex<Vec<Trap>>,
     /// One permit for each trap that has sprung and that nobody has waited for.
     sprung: Semaphore,
-    accepted: AtomicU64,
+    accepted: watch::Sender<u64>,
     open: watch::Sender<usize>,
 }
 
@@ -123,7 +122,7 @@ impl FaultProxy {
             releases: watch::channel(0).0,
             traps: Mutex::default(),
             sprung: Semaphore::new(0),
-            accepted: AtomicU64::new(0),
+            accepted: watch::channel(0).0,
             open: watch::channel(0).0,
         });
         let (stop, stopped) = watch::channel(false);
@@ -202,7 +201,20 @@ impl FaultProxy {
 
     /// How many connections it has taken so far.
     pub fn accepted(&self) -> u64 {
-        self.shared.accepted.load(Ordering::Relaxed)
+        *self.shared.accepted.borrow()
+    }
+
+    /// Returns when it has taken so many connections in all.
+    ///
+    /// # Panics
+    /// When that is not so within 30 seconds.
+    #[expect(clippy::panic, reason = "a test that waits in vain has failed")]
+    pub async fn at_least_accepted(&self, connections: u64) {
+        let mut accepted = self.shared.accepted.subscribe();
+        let waited = tokio::time::timeout(PATIENCE, accepted.wait_for(|accepted| *accepted >= connections)).await;
+        if waited.is_err() {
+            panic!("{} connections were made in {PATIENCE:?}, not {connections}", self.accepted());
+        }
     }
 
     /// Returns when so many connections, or fewer, are open.
@@ -267,7 +279,7 @@ async fn listen(listener: TcpListener, shared: Arc<Shared>, mut stopped: watch::
             _ = stopped.wait_for(|stopped| *stopped) => return Ok(()),
         };
         while connections.try_join_next().is_some() {}
-        shared.accepted.fetch_add(1, Ordering::Relaxed);
+        shared.accepted.send_modify(|accepted| *accepted += 1);
         let shared = Arc::clone(&shared);
         connections.spawn(async move {
             shared.open.send_modify(|open| *open += 1);

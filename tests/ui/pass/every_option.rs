@@ -18,6 +18,7 @@ pub struct HttpError(u16);
     discard = [std::fmt::Error],
     discard_if = is_gone,
     dead = false,
+    on_arg_error = dead,
     on_exhausted = refund,
     timeout = "1h30m",
     name = "Billing::Charge",
@@ -50,6 +51,7 @@ fn main() {
     assert_eq!((options.queue, options.retry_queue), ("high", Some("slow")));
     assert_eq!(options.retry, Retry::For(Duration::from_secs(60 * 3600)));
     assert_eq!((options.dead, options.timeout), (false, Some(Duration::from_secs(5400))));
+    assert_eq!(options.on_arg_error, kiq::OnArgError::Dead);
     assert_eq!(options.tags, ["billing"]);
     let def = ChargeJob::DEF;
     assert_eq!((def.name, def.aliases), ("Billing::Charge", ["Charge", "OldCharge"].as_slice()));

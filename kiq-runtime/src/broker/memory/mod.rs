@@ -4,6 +4,7 @@ mod browse;
 mod manage;
 mod metrics;
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::future::ready;
@@ -161,6 +162,12 @@ impl MemoryBroker {
         let mut all: Vec<_> = each.collect();
         all.sort_by_key(|(arrival, ..)| *arrival);
         all.into_iter().map(|(_, queue, job)| (queue.clone(), job.payload.to_vec())).collect()
+    }
+
+    /// When the first process that holds jobs is gone by the clock, unless it renews its lease before.
+    pub fn next_lapse(&self) -> Option<Timestamp> {
+        let store = self.shared.store();
+        store.owners.values().filter(|owner| !owner.batches.is_empty()).filter_map(|owner| owner.lease_until).min()
     }
 
     /// Removes all jobs whose bytes `unwanted` answers true for, from queues, schedule, retries and the dead; not what
@@ -349,6 +356,13 @@ impl Owner {
         handed
     }
 
+    /// What it held, the youngest first: the oldest is to run next, so it is put back last.
+    fn into_batches(self) -> Vec<Batch> {
+        let mut batches: Vec<Batch> = self.batches.into_values().collect();
+        batches.sort_by_key(|batch| Reverse(batch.units.iter().flatten().map(|job| job.arrival).min()));
+        batches
+    }
+
     fn lives(&self, now: Timestamp) -> bool {
         self.lease_until.is_some_and(|until| until > now)
     }
@@ -456,7 +470,7 @@ impl MemoryConsumer {
         let mut reclaimed = Vec::new();
         for identity in gone {
             let owner = store.owners.remove(&identity).unwrap_or_default();
-            for mut batch in owner.batches.into_values() {
+            for mut batch in owner.into_batches() {
                 for job in batch.units.iter_mut().flatten() {
                     if let Some(suspect) = as_suspect(&job.payload, now) {
                         job.payload = suspect.into_bytes().into();
@@ -570,7 +584,7 @@ impl Presence for MemoryConsumer {
         Box::pin(async move {
             let mut store = self.shared.store();
             let owner = store.owners.remove(&self.identity).unwrap_or_default();
-            for batch in owner.batches.into_values() {
+            for batch in owner.into_batches() {
                 store.put_back(batch);
             }
             drop(store);

@@ -1,12 +1,9 @@
 //! Registration survives the linker: jobs of a dependency, in debug and in release with fat LTO, in a crate of edition 2021
 //! that knows kiq by another name. A program that links no job says so, with the remedy.
-//!
-//! Builds a workspace of its own, offline, from the sources cargo has already.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
-use std::fs;
-use std::path::Path;
 use std::process::Command;
+
+use crate::project::Project;
 
 const WORKSPACE: &str = r#"
 [workspace]
@@ -72,35 +69,19 @@ fn main() {
 }
 "#;
 
-fn write(path: &Path, text: &str) {
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(path, text.replace("KIQ", env!("CARGO_MANIFEST_DIR"))).unwrap();
-}
-
 #[test]
 fn jobs_of_a_dependency_are_registered_when_something_of_it_is_named() {
-    let folder = tempfile::tempdir().unwrap();
-    let root = folder.path();
-    write(&root.join("Cargo.toml"), WORKSPACE);
-    write(&root.join("mail-jobs/Cargo.toml"), JOBS);
-    write(&root.join("mail-jobs/src/lib.rs"), JOBS_LIB);
-    write(&root.join("runner/Cargo.toml"), RUNNER);
-    write(&root.join("runner/src/bin/with.rs"), &format!("use mail_jobs as _;\n{WITHOUT}"));
-    write(&root.join("runner/src/bin/without.rs"), WITHOUT);
-    // The versions that are known to be here.
-    fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.lock"), root.join("Cargo.lock")).unwrap();
+    let project = Project::new("jobs", WORKSPACE);
+    project.write("mail-jobs/Cargo.toml", JOBS);
+    project.write("mail-jobs/src/lib.rs", JOBS_LIB);
+    project.write("runner/Cargo.toml", RUNNER);
+    project.write("runner/src/bin/with.rs", &format!("use mail_jobs as _;\n{WITHOUT}"));
+    project.write("runner/src/bin/without.rs", WITHOUT);
 
     for (profile, option) in [("debug", None), ("release", Some("--release"))] {
-        let built = Command::new(env!("CARGO"))
-            .args(["build", "--offline", "--quiet", "--bins"])
-            .args(option)
-            .current_dir(root)
-            .env("CARGO_TARGET_DIR", root.join("target"))
-            .env_remove("RUSTFLAGS")
-            .status();
-        assert!(built.unwrap().success(), "{profile}");
+        project.build(["build", "--bins"].into_iter().chain(option));
         let says = |program: &str| {
-            let output = Command::new(root.join("target").join(profile).join(program)).output().unwrap();
+            let output = Command::new(project.target().join(profile).join(program)).output().unwrap();
             String::from_utf8(output.stdout).unwrap()
         };
 

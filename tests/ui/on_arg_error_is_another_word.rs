@@ -1,0 +1,6 @@
+#![allow(unused)]
+
+#[kiq::job(on_arg_error = discard)]
+async fn a() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+#![allow(unused)]
+
+#[kiq::job(on_arg_error = "dead")]
+async fn a() {}
+
+fn main() {}
