@@ -28,11 +28,13 @@
 mod app;
 mod assets;
 mod auth;
+mod charts;
 mod dashboard;
 mod fault;
 mod frame;
 mod guard;
 mod live;
+mod numbers;
 mod origin;
 mod pages;
 mod problems;
