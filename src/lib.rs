@@ -44,6 +44,7 @@
 //! | run | [`Worker`], [`WorkerBuilder`], [`Capsule`], [`Controls`], [`Reruns`] |
 //! | know what happens | [`Event`], [`Inspector`], [`Controls::health`], [`meters`], and `tracing`: one span a job |
 //! | test | [`guide::testing`], and the crate `kiq-testing` |
+//! | look at it, and set it right | `web` (feature `web`), and the command `kiqctl` |
 //! | keep jobs somewhere else | [`broker`] |
 //!
 //! # Logs
@@ -75,6 +76,7 @@
 //! - `tls`: encrypted connections, `rediss://…`, by rustls.
 //! - `inventory` (default): `#[job]` registers the function when the program is linked.
 //! - `logs`: log lines for a terminal, or JSON, for programs with no `tracing` set-up of their own.
+//! - `web`: [`web`], the dashboard, as a part of any axum application.
 
 /// Makes a function a job.
 ///
@@ -410,6 +412,8 @@ pub use kiq_runtime::worker::{
     BuildError, Capsule, Controls, Health, QueueSpec, Reruns, Worker, WorkerBuilder, WorkerError,
 };
 pub use kiq_runtime::{Clock, Timestamp};
+#[cfg(feature = "web")]
+pub use kiq_web as web;
 
 /// The README's code must compile.
 #[cfg(doctest)]
