@@ -5,6 +5,7 @@ use std::sync::Arc;
 use kiq_runtime::inspect::Inspector;
 use tokio::sync::Semaphore;
 
+use crate::asked::Asked;
 use crate::auth::Permits;
 use crate::dashboard::Limits;
 use crate::sampler::Sampler;
@@ -25,6 +26,8 @@ pub(crate) struct App {
     pub(crate) inspector: Inspector,
     /// What all pages show, read once for all of them.
     pub(crate) sampler: Sampler,
+    /// What processes were asked to do from here.
+    pub(crate) asked: Asked,
     /// Who may do what.
     pub(crate) permits: Permits,
     /// What is not shown of arguments.

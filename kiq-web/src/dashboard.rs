@@ -10,6 +10,7 @@ use kiq_runtime::client::Client;
 use kiq_runtime::inspect::Inspector;
 
 use crate::app::{App, Hosts, Shared};
+use crate::asked::Asked;
 use crate::auth::Auth;
 use crate::sampler::Sampler;
 use crate::view::Masks;
@@ -117,6 +118,7 @@ impl Dashboard {
         let app: Shared = Arc::new(App {
             sampler: Sampler::new(self.inspector.clone()),
             inspector: self.inspector,
+            asked: Asked::default(),
             permits,
             masks: self.masks,
             limits: self.limits,
