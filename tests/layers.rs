@@ -112,6 +112,7 @@ const WORDS: &[Word] = &[
             "kiq-testing/src/",
             "kiq-web/src/frame.rs",
             "kiq-web/src/live.rs",
+            "kiq-web/src/pages/busy.rs",
         ],
         law: "Redis keys are named in broker/redis/keys.rs alone (in presence.rs and processes.rs fields of a record are called alike, in settings/ keys of a file, in ruby.rs options of Ruby, in kiq-cli words of its grammar, in kiq-web addresses)",
     },

@@ -6,6 +6,7 @@ use kiq_runtime::inspect::Inspector;
 use kiq_runtime::job::Registry;
 use tokio::sync::Semaphore;
 
+use crate::asked::Asked;
 use crate::auth::Permits;
 use crate::dashboard::Limits;
 use crate::numbers::Numberer;
@@ -31,6 +32,8 @@ pub(crate) struct App {
     pub(crate) numbers: Numberer,
     /// The jobs that this program knows.
     pub(crate) jobs: Registry,
+    /// What processes were asked to do from here.
+    pub(crate) asked: Asked,
     /// Who may do what.
     pub(crate) permits: Permits,
     /// What is not shown of arguments.

@@ -11,6 +11,7 @@ use kiq_runtime::inspect::Inspector;
 use kiq_runtime::job::Registry;
 
 use crate::app::{App, Hosts, Shared};
+use crate::asked::Asked;
 use crate::auth::Auth;
 use crate::numbers::Numberer;
 use crate::sampler::Sampler;
@@ -134,6 +135,7 @@ impl Dashboard {
             numbers: Numberer::new(self.inspector.clone()),
             jobs: self.jobs,
             inspector: self.inspector,
+            asked: Asked::default(),
             permits,
             masks: self.masks,
             limits: self.limits,

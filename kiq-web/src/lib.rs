@@ -26,6 +26,7 @@
 #![warn(unreachable_pub)]
 
 mod app;
+mod asked;
 mod assets;
 mod auth;
 mod charts;
