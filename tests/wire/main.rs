@@ -13,6 +13,7 @@ mod jobs;
 mod pages;
 mod ruby;
 
+#[path = "../support/browser.rs"]
 mod browser;
 mod fleet;
 mod reading;
