@@ -6,7 +6,7 @@ use crate::site::Site;
 const SIZES: [(u32, u32); 3] = [(1280, 900), (768, 1024), (390, 844)];
 
 /// All pages, with something in them.
-fn pages() -> Vec<String> {
+pub fn pages() -> Vec<String> {
     let pages = ["", "/busy", "/queues", "/queues/imports", "/help"];
     pages.map(str::to_owned).into()
 }

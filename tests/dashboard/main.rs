@@ -7,8 +7,10 @@
     reason = "a test that cannot go on has failed"
 )]
 
+#[allow(dead_code, reason = "the tests of Sidekiq's pages and those of the dashboard use a part of it each")]
 #[path = "../support/browser.rs"]
 mod browser;
+mod hostile;
 mod looking;
 mod seed;
 mod site;
