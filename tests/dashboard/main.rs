@@ -11,6 +11,7 @@
 #[path = "../support/browser.rs"]
 mod browser;
 mod hostile;
+mod living;
 mod looking;
 mod seed;
 mod site;
