@@ -13,5 +13,6 @@ mod browser;
 mod hostile;
 mod living;
 mod looking;
+mod pictures;
 mod seed;
 mod site;

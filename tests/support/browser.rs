@@ -219,9 +219,9 @@ impl Browser {
         self.ask("Input.insertText", json!({ "text": text }));
     }
 
-    /// What is to be seen, as a PNG file in Base64; the whole page, however long it is.
+    /// What is to be seen in the window, as a WebP file in Base64.
     pub fn picture(&mut self) -> String {
-        let picture = self.ask("Page.captureScreenshot", json!({"format": "png", "captureBeyondViewport": false}));
+        let picture = self.ask("Page.captureScreenshot", json!({"format": "webp", "quality": 85}));
         picture["data"].as_str().unwrap().to_owned()
     }
 
