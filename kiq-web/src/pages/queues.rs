@@ -28,6 +28,8 @@ struct Region<'a> {
 
 struct View {
     rows: Vec<Row>,
+    /// Since when sizes are noted.
+    since: String,
 }
 
 pub(crate) struct Row {
@@ -47,17 +49,18 @@ pub(crate) struct Row {
 }
 
 pub(crate) async fn show(State(app): State<Shared>, frame: Frame) -> Result<Response, Fault> {
-    let view = View::new(&app, frame.sample()?);
+    let view = View::new(&app, &frame)?;
     html(&Page { frame, view })
 }
 
 pub(crate) fn region(app: &Shared, frame: &Frame) -> Result<String, Fault> {
-    Ok(Region { frame, view: View::new(app, frame.sample()?) }.render()?)
+    Ok(Region { frame, view: View::new(app, frame)? }.render()?)
 }
 
 impl View {
-    fn new(app: &Shared, sample: &Sample) -> Self {
-        View { rows: rows(app, sample) }
+    fn new(app: &Shared, frame: &Frame) -> Result<Self, Fault> {
+        let sample = frame.sample()?;
+        Ok(View { rows: rows(app, sample), since: frame.when(sample.trends_since).clock })
     }
 }
 
