@@ -7,7 +7,7 @@ const SIZES: [(u32, u32); 3] = [(1280, 900), (768, 1024), (390, 844)];
 
 /// All pages, with something in them.
 pub fn pages() -> Vec<String> {
-    let pages = ["", "/busy", "/queues", "/queues/imports", "/help"];
+    let pages = ["", "/busy", "/queues", "/queues/imports", "/metrics", "/metrics/WebhookDelivery", "/help"];
     pages.map(str::to_owned).into()
 }
 
