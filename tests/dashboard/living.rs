@@ -18,7 +18,7 @@ async fn an_open_page_tells_when_the_store_is_away_and_when_it_is_back() {
     seed::fill(&mut server.connection());
     let client = Client::connect(&server.url()).unwrap();
     let dashboard = Dashboard::new(&client, Auth::public_i_understand());
-    let site = Site::serve(RedisServer::start(), client, dashboard).await;
+    let site = Site::serve(RedisServer::start(), dashboard).await;
 
     site.with_browser(move |browser, url| {
         browser.open(&format!("{url}/queues"));

@@ -1,6 +1,7 @@
 //! How each page looks: at three sizes, light, dark and in forced colours, with scripts and without.
 
 use crate::browser::{Browser, Theme, View};
+use crate::seed;
 use crate::site::Site;
 
 const SIZES: [(u32, u32); 3] = [(1280, 900), (768, 1024), (390, 844)];
@@ -100,4 +101,30 @@ async fn planted_faults_are_seen() {
         }
     })
     .await;
+}
+
+/// (c) of the principles: the numbers in the navigation are those of the store.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_navigation_counts_what_is_there() {
+    let site = Site::filled().await;
+
+    let text = site
+        .with_browser(|browser, url| {
+            browser.open(url);
+            browser.evaluate("document.querySelector('header').innerText.replace(/\\s+/g, ' ')")
+        })
+        .await;
+
+    let text = text.as_str().unwrap();
+    let numbers = [
+        ("Busy", seed::RUNNING),
+        ("Queues", seed::ENQUEUED),
+        ("Retries", seed::RETRIES),
+        ("Scheduled", seed::SCHEDULED),
+        ("Dead", seed::DEAD),
+    ];
+    for (word, number) in numbers {
+        let number = if number < 1000 { number.to_string() } else { format!("{},{:03}", number / 1000, number % 1000) };
+        assert!(text.contains(&format!("{word} {number}")), "{word} {number}: {text}");
+    }
 }

@@ -107,7 +107,7 @@ impl Seed {
             "retry": true, "queue": queue, "class": class, "args": args, "jid": format!("{:024x}", JIDS + self.next),
             "created_at": millis, "enqueued_at": millis,
         });
-        if number % 3 == 0 {
+        if number.is_multiple_of(3) {
             job["tags"] = json!([format!("tenant-{}", number % 9 + 1)]);
         }
         job

@@ -12,7 +12,6 @@ use crate::seed;
 
 pub struct Site {
     pub server: RedisServer,
-    pub client: Client,
     /// Where its root is, without a slash at its end.
     pub url: String,
     /// Where that is served.
@@ -32,16 +31,16 @@ impl Site {
     pub async fn of(server: RedisServer, set: impl FnOnce(Dashboard) -> Dashboard) -> Self {
         let client = Client::connect(&server.url()).unwrap();
         let dashboard = Dashboard::new(&client, Auth::public_i_understand()).environment("TEST");
-        Site::serve(server, client, set(dashboard)).await
+        Site::serve(server, set(dashboard)).await
     }
 
     /// Below `/kiq`, as most applications have it.
-    pub async fn serve(server: RedisServer, client: Client, dashboard: Dashboard) -> Self {
+    pub async fn serve(server: RedisServer, dashboard: Dashboard) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let origin = format!("http://{}", listener.local_addr().unwrap());
         let router = Router::new().nest("/kiq", dashboard.router());
         let serving = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Site { server, client, url: format!("{origin}/kiq"), origin, serving }
+        Site { server, url: format!("{origin}/kiq"), origin, serving }
     }
 
     /// Has a browser look, on a thread of its own.
