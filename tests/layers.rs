@@ -139,6 +139,7 @@ const WORDS: &[Word] = &[
             "kiq-cli/src/top.rs",
             // tokio's: how often the store is asked, and when a stream ends.
             "kiq-web/src/sampler.rs",
+            "kiq-web/src/numbers.rs",
             "kiq-web/src/live.rs",
         ],
         law: "nothing about a job goes by another clock than clock.rs's; how long something took is measured from its `instant()`",
