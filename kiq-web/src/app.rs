@@ -28,12 +28,12 @@ pub(crate) struct App {
     pub(crate) inspector: Inspector,
     /// What all pages show, read once for all of them.
     pub(crate) sampler: Sampler,
+    /// What processes were asked to do from here.
+    pub(crate) asked: Asked,
     /// What the pages of numbers show, read once for all of them.
     pub(crate) numbers: Numberer,
     /// The jobs that this program knows.
     pub(crate) jobs: Registry,
-    /// What processes were asked to do from here.
-    pub(crate) asked: Asked,
     /// Who may do what.
     pub(crate) permits: Permits,
     /// What is not shown of arguments.
