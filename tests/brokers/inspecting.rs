@@ -319,16 +319,6 @@ on_every_broker! {
         assert!(matches!(nothing, Whereabouts::NotFound { is_complete: true, .. }), "{nothing:?}");
     }
 
-    async fn a_long_place_does_not_hide_a_job_in_another(s: Setup) {
-        let many: Vec<String> = (0..20_000).map(|n| job("A", &format!("later{n}"), "")).collect();
-        let entries: Vec<_> = many.iter().map(|payload| at(START + DAY, payload)).collect();
-        s.push_all(&entries).await;
-        s.push(&[&job("A", "a", "")]).await;
-
-        let found = inspector(&s).find("a", 10_000).await.unwrap();
-        assert!(matches!(found, Whereabouts::Waits { .. }), "{found:?}");
-    }
-
     async fn it_is_explained_why_a_job_does_not_run(s: Setup) {
         s.push_all(&[to("other", &job("A", "a", "")), at(START + DAY, &job("A", "later", ""))]).await;
         let inspector = inspector(&s);
