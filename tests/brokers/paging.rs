@@ -7,7 +7,7 @@ use kiq::inspect::{Act, Cursor, EntryKey, Filter, Page, PageOf, Place};
 use kiq::{Found, JobSet, Timestamp};
 
 use crate::operating::{DAY, SCHEDULED, inspector, job, queue, schedule};
-use crate::setup::{START, Setup, at, on_every_broker, to};
+use crate::setup::{START, at, on_every_broker, to};
 
 on_every_broker! {
     async fn a_page_goes_on_behind_its_last_job_whatever_comes_and_goes_before_it(s: Setup) {

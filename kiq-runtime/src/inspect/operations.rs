@@ -313,7 +313,7 @@ pub enum Begun {
     /// It is in the log; whoever [finishes](Run::finish) it carries it out.
     New(Box<Run>),
     /// One of that id was begun before.
-    Already(Operation),
+    Already(Box<Operation>),
 }
 
 /// An operation to be carried out: usually in a task of its own.
@@ -482,7 +482,7 @@ async fn begin(jobs: Jobs, id: &OperationId, act: Act, mut record: Record) -> Re
     if !inspector.broker.begin_operation(id.as_str(), inspector.now(), &record.as_json()).await? {
         // One that has left the log between the two questions is begun by nobody: that is said as what it is.
         return match inspector.operation(id).await? {
-            Some(operation) => Ok(Begun::Already(operation)),
+            Some(operation) => Ok(Begun::Already(Box::new(operation))),
             None => Err(ActError::Broker(BrokerError::Unsupported {
                 server: inspector.store(),
                 reason: format!("the operation {id} is in the log and cannot be read; choose the jobs once more"),
