@@ -1,14 +1,14 @@
 //! Sidekiq's own pages, in a real browser, over what kiq wrote.
 
 use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use kiq_testing::{Events, RedisServer};
 
 use crate::browser::Browser;
 use crate::jobs::{FailsInRust, OnlyRuby, Setup, Wait};
-use crate::ruby::{look, script};
+use crate::ruby::{look, program, script};
 
 /// Sidekiq's pages, served by Ruby.
 struct Pages {
@@ -18,7 +18,7 @@ struct Pages {
 
 impl Pages {
     fn serve(server: &RedisServer) -> Self {
-        let mut process = Command::new("ruby")
+        let mut process = program("ruby")
             .arg(script("pages.rb"))
             .env("REDIS_URL", server.url())
             .stdout(Stdio::piped())

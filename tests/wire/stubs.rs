@@ -1,11 +1,12 @@
 //! The classes that a program writes for Ruby, loaded and used by Ruby.
 
-use std::process::{Command, Output};
+use std::process::Output;
 
 use kiq::{Payload, Registry};
 use redis::Commands as _;
 
 use crate::jobs::Setup;
+use crate::ruby::program;
 
 /// An argument's name is a word of Ruby; so is its module's, which Ruby has already.
 #[kiq::job(name = "Comparable::Odd", queue = "rust", retry = false, dead = false, tags = ["it's", "\\#{x}"])]
@@ -20,7 +21,7 @@ fn ruby_enqueues_by_them_and_is_told_of_a_wrong_number_of_arguments() {
     let file = folder.path().join("jobs.rb");
     std::fs::write(&file, kiq::program::ruby_stubs(&Registry::linked().unwrap(), "shop-worker")).unwrap();
     let ruby = |code: &str| -> Output {
-        Command::new("ruby")
+        program("ruby")
             .args(["-w", "-r", "logger", "-r"])
             .arg(&file)
             .args(["-e", &format!("Sidekiq.logger.level = Logger::ERROR; {code}")])
