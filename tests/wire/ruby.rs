@@ -4,7 +4,7 @@
 //! than this machine has (`./check sidekiqs`).
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use kiq_testing::RedisServer;
@@ -21,7 +21,9 @@ fn elsewhere() -> Option<PathBuf> {
 }
 
 fn scripts() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/wire/ruby")
+    // Tests of other packages use this, too.
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors().map(|folder| folder.join("tests/wire/ruby")).find(|scripts| scripts.is_dir()).unwrap()
 }
 
 /// A script, by the path that [`program`] finds it at.

@@ -64,6 +64,14 @@ class FailsInRuby
   end
 end
 
+class FailsLater
+  include Sidekiq::Worker
+  sidekiq_retry_in { 3600 }
+  def perform(*)
+    raise ArgumentError, "later"
+  end
+end
+
 class DiesInRuby
   include Sidekiq::Worker
   sidekiq_options retry: 0
