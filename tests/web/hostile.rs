@@ -123,7 +123,7 @@ async fn a_store_in_trouble_is_a_page_that_says_what_to_do() {
     ] {
         for command in trouble.split('|') {
             redis::cmd(command.split(' ').next().unwrap())
-                .arg(&command.split(' ').skip(1).collect::<Vec<_>>())
+                .arg(command.split(' ').skip(1).collect::<Vec<_>>())
                 .exec(&mut server.connection())
                 .unwrap();
         }
@@ -137,7 +137,7 @@ async fn a_store_in_trouble_is_a_page_that_says_what_to_do() {
             );
         }
         let mut words = undo.split(' ');
-        redis::cmd(words.next().unwrap()).arg(&words.collect::<Vec<_>>()).exec(&mut server.connection()).unwrap();
+        redis::cmd(words.next().unwrap()).arg(words.collect::<Vec<_>>()).exec(&mut server.connection()).unwrap();
     }
 
     let dashboard = public(&client);

@@ -27,7 +27,7 @@ async fn next(body: &mut Body) -> Option<String> {
 /// Reads on until an event has the text.
 async fn until(body: &mut Body, text: &str) -> String {
     loop {
-        let piece = next(body).await.expect("the stream goes on");
+        let piece = next(body).await.unwrap();
         if piece.contains(text) {
             return piece;
         }
