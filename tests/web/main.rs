@@ -6,5 +6,6 @@ mod asking;
 mod frame;
 mod guarding;
 mod hostile;
+mod job;
 mod live;
 mod metrics;
