@@ -2,17 +2,22 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::{Request, State};
 use axum::handler::Handler;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, get, post};
+use axum::{Extension, Router};
+
+use kiq_runtime::inspect::{JobSet, Place};
 
 use crate::app::Shared;
 use crate::auth::{Operator, Verb};
 use crate::fault::Fault;
-use crate::pages::{busy, class, help, job, metrics, overview, preferences, process, queue, queues};
+use crate::guard::Spot;
+use crate::pages::{
+    back, busy, class, help, job, metrics, operations, overview, preferences, preview, process, queue, queues, set,
+};
 use crate::{assets, live};
 
 /// What everybody may have.
@@ -23,7 +28,7 @@ pub(crate) fn open() -> Router<Shared> {
 /// What only those have that the application lets in.
 pub(crate) fn pages(app: &Shared) -> Router<Shared> {
     let act = Acts { app };
-    Router::new()
+    sets(Router::new())
         .route("/", get(overview::show))
         .route("/busy", get(busy::show))
         .route("/processes/{identity}/quiet", get(process::ask_quiet).merge(act.on(Verb::Quiet, process::quiet)))
@@ -33,6 +38,12 @@ pub(crate) fn pages(app: &Shared) -> Router<Shared> {
         .route("/queues/{name}/pause", act.on(Verb::Pause, queue::pause))
         .route("/queues/{name}/resume", act.on(Verb::Resume, queue::resume))
         .route("/queues/{name}/clear", get(queue::ask_clear).merge(act.on(Verb::Clear, queue::clear)))
+        .route("/queues/{name}/preview", post(preview::ask_queue))
+        .route("/queues/{name}/apply", post(preview::apply_queue))
+        .route("/operations", get(operations::list))
+        .route("/operations/{id}", get(operations::show))
+        .route("/operations/{id}/stop", act.on(Verb::Undo, operations::stop))
+        .route("/operations/{id}/undo", act.on(Verb::Undo, operations::undo))
         .route("/metrics", get(metrics::show))
         .route("/metrics/{class}", get(class::show))
         .route("/jobs/{jid}", get(job::show))
@@ -44,6 +55,27 @@ pub(crate) fn pages(app: &Shared) -> Router<Shared> {
         .route("/preferences", post(preferences::set))
         .route("/events", get(live::stream))
         .fallback(nowhere)
+}
+
+/// Retries, scheduled and dead, which are alike. Their acts ask for the operator's right when it is known which they are.
+fn sets(mut router: Router<Shared>) -> Router<Shared> {
+    for set in JobSet::ALL {
+        let path = set::path(set);
+        let place = Place::Set(set);
+        let also = place.clone();
+        router = router
+            .route(&format!("/{path}"), get(move |app, fields, frame| set::show(set, app, fields, frame)))
+            .route(
+                &format!("/{path}/preview"),
+                post(move |app, spot, operator, frame, form| preview::ask(place, app, spot, operator, frame, form)),
+            )
+            .route(
+                &format!("/{path}/apply"),
+                post(move |app, spot, operator, form| preview::apply(also, app, spot, operator, form)),
+            );
+    }
+    // As Sidekiq calls the dead.
+    router.route("/morgue", get(|Extension(spot): Extension<Spot>| async move { back(&spot, "dead", None) }))
 }
 
 async fn nowhere() -> Fault {

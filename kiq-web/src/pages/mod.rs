@@ -7,11 +7,14 @@ pub(crate) mod fault;
 pub(crate) mod help;
 pub(crate) mod job;
 pub(crate) mod metrics;
+pub(crate) mod operations;
 pub(crate) mod overview;
 pub(crate) mod preferences;
+pub(crate) mod preview;
 pub(crate) mod process;
 pub(crate) mod queue;
 pub(crate) mod queues;
+pub(crate) mod set;
 
 use askama::Template;
 use axum::http::header::{LOCATION, SET_COOKIE};

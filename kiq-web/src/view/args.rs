@@ -62,7 +62,7 @@ impl Masks {
     }
 
     /// Whether the values of that key are hidden.
-    fn hides_key(&self, key: &str) -> bool {
+    pub(crate) fn hides_key(&self, key: &str) -> bool {
         if self.shows_all {
             return false;
         }
@@ -71,7 +71,7 @@ impl Masks {
     }
 
     /// Whether all arguments of that class are hidden.
-    fn hides_class(&self, class: &str) -> bool {
+    pub(crate) fn hides_class(&self, class: &str) -> bool {
         self.classes.contains(class)
     }
 
@@ -124,7 +124,7 @@ impl Masks {
         text
     }
 
-    fn hides_argument(&self, class: &str, at: usize) -> bool {
+    pub(crate) fn hides_argument(&self, class: &str, at: usize) -> bool {
         self.positions.get(class).is_some_and(|hidden| hidden.contains(&at))
     }
 
