@@ -9,8 +9,6 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, get, post};
 use axum::{Extension, Router};
 
-use kiq_runtime::inspect::{JobSet, Place};
-
 use crate::app::Shared;
 use crate::auth::{Operator, Verb};
 use crate::fault::Fault;
@@ -18,7 +16,7 @@ use crate::guard::Spot;
 use crate::pages::{
     back, busy, class, help, job, metrics, operations, overview, preferences, preview, process, queue, queues, set,
 };
-use crate::{assets, live};
+use crate::{api, assets, live};
 
 /// What everybody may have.
 pub(crate) fn open() -> Router<Shared> {
@@ -28,7 +26,7 @@ pub(crate) fn open() -> Router<Shared> {
 /// What only those have that the application lets in.
 pub(crate) fn pages(app: &Shared) -> Router<Shared> {
     let act = Acts { app };
-    sets(Router::new())
+    Router::new()
         .route("/", get(overview::show))
         .route("/busy", get(busy::show))
         .route("/processes/{identity}/quiet", get(process::ask_quiet).merge(act.on(Verb::Quiet, process::quiet)))
@@ -38,12 +36,46 @@ pub(crate) fn pages(app: &Shared) -> Router<Shared> {
         .route("/queues/{name}/pause", act.on(Verb::Pause, queue::pause))
         .route("/queues/{name}/resume", act.on(Verb::Resume, queue::resume))
         .route("/queues/{name}/clear", get(queue::ask_clear).merge(act.on(Verb::Clear, queue::clear)))
-        .route("/queues/{name}/preview", post(preview::ask_queue))
-        .route("/queues/{name}/apply", post(preview::apply_queue))
+        .route("/queues/{name}/preview", post(preview::ask))
+        .route("/queues/{name}/apply", post(preview::apply))
+        .route("/retries", get(set::show))
+        .route("/retries/preview", post(preview::ask))
+        .route("/retries/apply", post(preview::apply))
+        .route("/scheduled", get(set::show))
+        .route("/scheduled/preview", post(preview::ask))
+        .route("/scheduled/apply", post(preview::apply))
+        .route("/dead", get(set::show))
+        .route("/dead/preview", post(preview::ask))
+        .route("/dead/apply", post(preview::apply))
+        .route("/morgue", get(morgue))
         .route("/operations", get(operations::list))
         .route("/operations/{id}", get(operations::show))
         .route("/operations/{id}/stop", act.on(Verb::Undo, operations::stop))
         .route("/operations/{id}/undo", act.on(Verb::Undo, operations::undo))
+        .route("/stats", get(api::stats))
+        .route("/stats/queues", get(api::stats_queues))
+        .route("/api/v1/queues", get(api::queues))
+        .route("/api/v1/queues/{name}/jobs", get(api::jobs))
+        .route("/api/v1/queues/{name}/count", post(api::count))
+        .route("/api/v1/queues/{name}/operations", post(api::begin))
+        .route("/api/v1/queues/{name}/pause", act.on(Verb::Pause, api::pause))
+        .route("/api/v1/queues/{name}/resume", act.on(Verb::Resume, api::resume))
+        .route("/api/v1/retries", get(api::jobs))
+        .route("/api/v1/retries/errors", get(api::errors))
+        .route("/api/v1/retries/count", post(api::count))
+        .route("/api/v1/retries/operations", post(api::begin))
+        .route("/api/v1/scheduled", get(api::jobs))
+        .route("/api/v1/scheduled/errors", get(api::errors))
+        .route("/api/v1/scheduled/count", post(api::count))
+        .route("/api/v1/scheduled/operations", post(api::begin))
+        .route("/api/v1/dead", get(api::jobs))
+        .route("/api/v1/dead/errors", get(api::errors))
+        .route("/api/v1/dead/count", post(api::count))
+        .route("/api/v1/dead/operations", post(api::begin))
+        .route("/api/v1/operations", get(api::operations))
+        .route("/api/v1/operations/{id}", get(api::operation))
+        .route("/api/v1/operations/{id}/stop", act.on(Verb::Undo, api::stop))
+        .route("/api/v1/operations/{id}/undo", act.on(Verb::Undo, api::undo))
         .route("/metrics", get(metrics::show))
         .route("/metrics/{class}", get(class::show))
         .route("/jobs/{jid}", get(job::show))
@@ -57,25 +89,9 @@ pub(crate) fn pages(app: &Shared) -> Router<Shared> {
         .fallback(nowhere)
 }
 
-/// Retries, scheduled and dead, which are alike. Their acts ask for the operator's right when it is known which they are.
-fn sets(mut router: Router<Shared>) -> Router<Shared> {
-    for set in JobSet::ALL {
-        let path = set::path(set);
-        let place = Place::Set(set);
-        let also = place.clone();
-        router = router
-            .route(&format!("/{path}"), get(move |app, fields, frame| set::show(set, app, fields, frame)))
-            .route(
-                &format!("/{path}/preview"),
-                post(move |app, spot, operator, frame, form| preview::ask(place, app, spot, operator, frame, form)),
-            )
-            .route(
-                &format!("/{path}/apply"),
-                post(move |app, spot, operator, form| preview::apply(also, app, spot, operator, form)),
-            );
-    }
-    // As Sidekiq calls the dead.
-    router.route("/morgue", get(|Extension(spot): Extension<Spot>| async move { back(&spot, "dead", None) }))
+/// As Sidekiq calls the dead.
+async fn morgue(Extension(spot): Extension<Spot>) -> Response {
+    back(&spot, "dead", None)
 }
 
 async fn nowhere() -> Fault {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
 
 mod acting;
+mod api;
 mod asking;
 mod frame;
 mod guarding;
@@ -9,3 +10,4 @@ mod hostile;
 mod job;
 mod live;
 mod metrics;
+mod sets;

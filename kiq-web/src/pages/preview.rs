@@ -2,11 +2,13 @@
 //!
 //! The preview reads 50,000 entries at most; applying it costs what `Run::finish` says.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use askama::Template;
 use axum::Extension;
-use axum::extract::{Form, Path, State};
+use axum::extract::{Form, FromRequestParts, Path, State};
+use axum::http::request::Parts;
 use axum::response::Response;
 use kiq_runtime::Timestamp;
 use kiq_runtime::inspect::{
@@ -190,30 +192,29 @@ pub(crate) fn path(place: &Place) -> String {
     }
 }
 
-pub(crate) async fn ask_queue(
-    app: State<Shared>,
-    spot: Extension<Spot>,
-    operator: Operator,
-    frame: Frame,
-    Path(name): Path<String>,
-    form: Form<Fields>,
-) -> Result<Response, Fault> {
-    ask(Place::Queue(name), app, spot, operator, frame, form).await
-}
+/// The place that the address is about.
+pub(crate) struct At(pub(crate) Place);
 
-pub(crate) async fn apply_queue(
-    app: State<Shared>,
-    spot: Extension<Spot>,
-    operator: Operator,
-    Path(name): Path<String>,
-    form: Form<Fields>,
-) -> Result<Response, Fault> {
-    apply(Place::Queue(name), app, spot, operator, form).await
+impl FromRequestParts<Shared> for At {
+    type Rejection = Fault;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self, Fault> {
+        let named = Path::<HashMap<String, String>>::from_request_parts(parts, app).await;
+        if let Some(name) = named.ok().and_then(|Path(mut named)| named.remove("name")) {
+            return Ok(At(Place::Queue(name)));
+        }
+        let word = parts.extensions.get::<Spot>().map(|spot| spot.path.clone()).unwrap_or_default();
+        let word = word.strip_prefix("api/v1/").unwrap_or(&word).split('/').next().unwrap_or_default();
+        let set = JobSet::ALL.into_iter().find(|set| set::path(*set) == word);
+        let set =
+            set.ok_or_else(|| Fault::not_found("there is no such list; there are retries, scheduled and dead"))?;
+        Ok(At(Place::Set(set)))
+    }
 }
 
 /// The question. Few ticked jobs that are retried need none.
 pub(crate) async fn ask(
-    place: Place,
+    At(place): At,
     State(app): State<Shared>,
     Extension(spot): Extension<Spot>,
     operator: Operator,
@@ -356,7 +357,7 @@ fn page(
 
 /// The answer to the question.
 pub(crate) async fn apply(
-    place: Place,
+    At(place): At,
     State(app): State<Shared>,
     Extension(spot): Extension<Spot>,
     operator: Operator,

@@ -20,6 +20,7 @@ use crate::frame::Frame;
 use crate::view::{Fields, When, address, count, cut, narrowed};
 
 use super::html;
+use super::preview::At;
 
 /// Jobs on a page.
 const ROWS: usize = 50;
@@ -142,18 +143,18 @@ struct JobRow {
 }
 
 pub(crate) async fn show(
-    set: JobSet,
+    At(place): At,
     State(app): State<Shared>,
     Query(fields): Query<Fields>,
     frame: Frame,
 ) -> Result<Response, Fault> {
+    let Place::Set(set) = place else { return Err(Fault::not_found("a queue has a page of its own")) };
     let stats = &frame.sample()?.stats;
     let total = match set {
         JobSet::Retry => stats.retries,
         JobSet::Scheduled => stats.scheduled,
         JobSet::Dead => stats.dead,
     };
-    let place = Place::Set(set);
     let asked = Asked::new(set, &fields, total)?;
     let filter = match filter(&app, &asked.q).await {
         Ok(filter) => filter,

@@ -108,6 +108,11 @@ impl Masks {
         self.arguments(class, args, None) != Masks::none().arguments(class, args, None)
     }
 
+    /// The arguments of a job for programs.
+    pub(crate) fn shown(&self, class: &str, args: &RawValue) -> serde_json::Value {
+        serde_json::from_str(&self.arguments(class, args, None)).unwrap_or_default()
+    }
+
     /// A whole record as JSON of several lines.
     pub(crate) fn record(&self, job: &Payload) -> String {
         let record = job.to_string();
