@@ -111,6 +111,13 @@ impl From<askama::Error> for Fault {
     }
 }
 
+impl From<crate::charts::ChartError> for Fault {
+    fn from(error: crate::charts::ChartError) -> Self {
+        tracing::error!(%error, "this is a mistake in kiq-web, please report it");
+        Fault::Broken("chart".to_owned())
+    }
+}
+
 impl IntoResponse for Fault {
     fn into_response(self) -> Response {
         let mut response = self.status().into_response();

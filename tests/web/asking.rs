@@ -1,10 +1,13 @@
 //! Asking a dashboard in process.
 
+use std::collections::BTreeMap;
+
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
 use kiq::web::{Auth, Dashboard};
 use kiq::{Client, Jid, Payload, Timestamp};
+use kiq_testing::RedisServer;
 use serde_json::value::RawValue;
 use tower::ServiceExt as _;
 
@@ -65,4 +68,21 @@ pub async fn post(router: &Router, path: &str, fields: &str) -> Answer {
         .body(Body::from(format!("token={TOKEN}&{fields}")))
         .unwrap();
     send(router, request).await
+}
+
+/// How often each command is carried out meanwhile. Loading a script is once, and left out.
+pub async fn commands<F: Future<Output = ()>>(
+    server: &RedisServer,
+    what: impl FnOnce() -> F,
+) -> BTreeMap<String, usize> {
+    let mut connection = server.connection();
+    redis::cmd("CONFIG").arg("RESETSTAT").exec(&mut connection).unwrap();
+    what().await;
+    let info: String = redis::cmd("INFO").arg("commandstats").query(&mut connection).unwrap();
+    let count = |line: &str| {
+        let (name, rest) = line.strip_prefix("cmdstat_")?.split_once(":calls=")?;
+        Some((name.to_owned(), rest.split(',').next()?.parse().ok()?))
+    };
+    let ours = |name: &str| !name.starts_with("config|") && !name.starts_with("script|") && name != "client|setinfo";
+    info.lines().filter_map(count).filter(|(name, _)| ours(name) && name != "hello").collect()
 }

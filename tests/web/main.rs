@@ -3,3 +3,4 @@
 
 mod asking;
 mod frame;
+mod metrics;

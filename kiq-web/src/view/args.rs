@@ -1,8 +1,9 @@
 //! Arguments, with what is secret left out.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
-use serde_json::Value;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::{bytes, cut};
@@ -12,6 +13,9 @@ const SECRET: [&str; 7] = ["password", "token", "secret", "authorization", "cook
 
 /// What stands for a value that is not shown.
 pub(crate) const MASKED: &str = "•••";
+
+/// The same, as JSON.
+const MASKED_JSON: &str = "\"•••\"";
 
 /// Arguments of more bytes are not shown in lists.
 const LONG: usize = 64 * 1024;
@@ -54,7 +58,7 @@ impl Masks {
         if args.get().len() > LONG {
             return format!("({} of JSON)", bytes(args.get().len() as u64));
         }
-        let text = self.value(args).to_string();
+        let text = self.json(args, None);
         let inside = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(&text);
         cut(inside, LINE)
     }
@@ -65,29 +69,93 @@ impl Masks {
         if self.hides_class(class) {
             return MASKED.to_owned();
         }
-        serde_json::to_string_pretty(&self.value(args)).unwrap_or_default()
+        self.json(args, Some(0))
     }
 
-    /// A value as it may be shown.
-    pub(crate) fn value(&self, json: &RawValue) -> Value {
-        let mut value: Value = serde_json::from_str(json.get()).unwrap_or(Value::Null);
-        self.hide(&mut value);
-        value
+    /// A value as it may be shown: keys in their order, numbers as they were written. With a depth, in lines indented by it.
+    pub(crate) fn json(&self, json: &RawValue, depth: Option<usize>) -> String {
+        let mut text = String::new();
+        self.write(json, depth, &mut text);
+        text
     }
 
-    fn hide(&self, value: &mut Value) {
-        match value {
-            Value::Array(values) => values.iter_mut().for_each(|value| self.hide(value)),
-            Value::Object(fields) => {
-                for (key, value) in fields.iter_mut() {
-                    match self.hides_key(key) {
-                        true => *value = Value::String(MASKED.to_owned()),
-                        false => self.hide(value),
-                    }
-                }
+    fn write(&self, json: &RawValue, depth: Option<usize>, text: &mut String) {
+        let inner = depth.map(|depth| depth + 1);
+        match json.get().bytes().next() {
+            Some(b'[') => {
+                let values: Vec<&RawValue> = serde_json::from_str(json.get()).unwrap_or_default();
+                enclosed(text, ['[', ']'], depth, values, |text, value| self.write(value, inner, text));
             }
-            _ => {}
+            Some(b'{') => {
+                let Fields(fields) = serde_json::from_str(json.get()).unwrap_or_default();
+                enclosed(text, ['{', '}'], depth, fields, |text, (key, value)| {
+                    text.push_str(&serde_json::Value::from(key.as_str()).to_string());
+                    text.push_str(if inner.is_some() { ": " } else { ":" });
+                    match self.hides_key(&key) {
+                        true => text.push_str(MASKED_JSON),
+                        false => self.write(value, inner, text),
+                    }
+                });
+            }
+            _ => text.push_str(json.get()),
         }
+    }
+}
+
+/// Writes items with commas between them, each in a line of its own if there is a depth.
+fn enclosed<T>(
+    text: &mut String,
+    [open, close]: [char; 2],
+    depth: Option<usize>,
+    items: Vec<T>,
+    mut write: impl FnMut(&mut String, T),
+) {
+    let line = |text: &mut String, depth: usize| {
+        text.push('\n');
+        text.extend(std::iter::repeat_n("  ", depth));
+    };
+    let is_empty = items.is_empty();
+    text.push(open);
+    for (at, item) in items.into_iter().enumerate() {
+        if at > 0 {
+            text.push(',');
+        }
+        if let Some(depth) = depth {
+            line(text, depth + 1);
+        }
+        write(text, item);
+    }
+    if let Some(depth) = depth.filter(|_| !is_empty) {
+        line(text, depth);
+    }
+    text.push(close);
+}
+
+/// The fields of an object in the order in which they stand.
+#[derive(Default)]
+struct Fields<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Fields<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct InOrder;
+
+        impl<'de> Visitor<'de> for InOrder {
+            type Value = Fields<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut fields = Vec::new();
+                while let Some(key) = map.next_key::<String>()? {
+                    fields.push((key, map.next_value()?));
+                }
+                Ok(Fields(fields))
+            }
+        }
+
+        deserializer.deserialize_map(InOrder)
     }
 }
 
@@ -108,7 +176,7 @@ mod tests {
 
     #[test]
     fn secrets_are_hidden_at_any_depth() {
-        let args = raw(r#"[7,{"user":{"Password":"hunter2","access_token":[1],"name":"ann"}},[{"iban":"DE1"}]]"#);
+        let args = raw(r#"[7, {"user": {"Password":"hunter2","access_token":[1],"name":"ann"}},[{"iban":"DE1"}]]"#);
         let line = masks().line("Signup", &args);
         assert_eq!(line, r#"7,{"user":{"Password":"•••","access_token":"•••","name":"ann"}},[{"iban":"•••"}]"#);
         assert!(!masks().pretty("Signup", &args).contains("hunter2"));
@@ -125,6 +193,15 @@ mod tests {
         assert_eq!(masks().line("Job", &raw(&long)).chars().count(), LINE + 1);
         let huge = format!("[\"{}\"]", "x".repeat(1 << 20));
         assert_eq!(masks().line("Job", &raw(&huge)), "(1.0 MiB of JSON)");
+    }
+
+    #[test]
+    fn what_is_shown_is_as_it_was_written() {
+        let args = raw(r#"[{"b":12345678901234567890123,"a\n":1.50,"c":[],"d":{}}]"#);
+        assert_eq!(masks().line("Job", &args), r#"{"b":12345678901234567890123,"a\n":1.50,"c":[],"d":{}}"#);
+        let lines =
+            "[\n  {\n    \"b\": 12345678901234567890123,\n    \"a\\n\": 1.50,\n    \"c\": [],\n    \"d\": {}\n  }\n]";
+        assert_eq!(masks().pretty("Job", &args), lines);
     }
 
     #[test]
