@@ -3,4 +3,5 @@
 
 mod asking;
 mod frame;
+mod job;
 mod metrics;

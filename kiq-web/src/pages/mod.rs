@@ -5,6 +5,7 @@ pub(crate) mod class;
 pub(crate) mod confirm;
 pub(crate) mod fault;
 pub(crate) mod help;
+pub(crate) mod job;
 pub(crate) mod metrics;
 pub(crate) mod overview;
 pub(crate) mod preferences;
