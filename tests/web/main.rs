@@ -4,4 +4,5 @@
 mod asking;
 mod frame;
 mod job;
+mod jobs;
 mod metrics;
