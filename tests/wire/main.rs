@@ -10,6 +10,7 @@
 mod active_job;
 mod inspecting;
 mod jobs;
+mod metrics;
 mod pages;
 mod ruby;
 
