@@ -6,6 +6,7 @@ pub(crate) mod confirm;
 pub(crate) mod fault;
 pub(crate) mod help;
 pub(crate) mod job;
+pub(crate) mod jobs;
 pub(crate) mod metrics;
 pub(crate) mod overview;
 pub(crate) mod preferences;
