@@ -2,19 +2,19 @@
 
 use std::sync::Arc;
 
+use axum::Router;
 use axum::extract::{Request, State};
 use axum::handler::Handler;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, get, post};
-use axum::{Extension, Router};
 
 use crate::app::Shared;
 use crate::auth::{Operator, Verb};
 use crate::fault::Fault;
-use crate::guard::Spot;
 use crate::pages::{
-    back, busy, class, help, job, metrics, operations, overview, preferences, preview, process, queue, queues, set,
+    busy, class, help, job, jobs, metrics, operations, overview, preferences, preview, process, queue, queues, search,
+    set, sidekiq,
 };
 use crate::{api, assets, live};
 
@@ -47,7 +47,6 @@ pub(crate) fn pages(app: &Shared) -> Router<Shared> {
         .route("/dead", get(set::show))
         .route("/dead/preview", post(preview::ask))
         .route("/dead/apply", post(preview::apply))
-        .route("/morgue", get(morgue))
         .route("/operations", get(operations::list))
         .route("/operations/{id}", get(operations::show))
         .route("/operations/{id}/stop", act.on(Verb::Undo, operations::stop))
@@ -78,20 +77,22 @@ pub(crate) fn pages(app: &Shared) -> Router<Shared> {
         .route("/api/v1/operations/{id}/undo", act.on(Verb::Undo, api::undo))
         .route("/metrics", get(metrics::show))
         .route("/metrics/{class}", get(class::show))
+        .route("/jobs", get(jobs::show))
         .route("/jobs/{jid}", get(job::show))
         .route("/jobs/{jid}/retry", act.on(Verb::Retry, job::retry))
         .route("/jobs/{jid}/kill", get(job::ask_kill).merge(act.on(Verb::Kill, job::kill)))
         .route("/jobs/{jid}/delete", get(job::ask_delete).merge(act.on(Verb::Delete, job::delete)))
         .route("/jobs/{jid}/reveal", act.on(Verb::Reveal, job::reveal))
+        .route("/search", get(search::show))
+        .route("/morgue", get(sidekiq::morgue))
+        .route("/morgue/{key}", get(sidekiq::entry))
+        .route("/retries/{key}", get(sidekiq::entry))
+        .route("/scheduled/{key}", get(sidekiq::entry))
+        .route("/dead/{key}", get(sidekiq::entry))
         .route("/help", get(help::show))
         .route("/preferences", post(preferences::set))
         .route("/events", get(live::stream))
         .fallback(nowhere)
-}
-
-/// As Sidekiq calls the dead.
-async fn morgue(Extension(spot): Extension<Spot>) -> Response {
-    back(&spot, "dead", None)
 }
 
 async fn nowhere() -> Fault {

@@ -8,6 +8,7 @@ mod frame;
 mod guarding;
 mod hostile;
 mod job;
+mod jobs;
 mod live;
 mod metrics;
 mod sets;

@@ -6,6 +6,7 @@ pub(crate) mod confirm;
 pub(crate) mod fault;
 pub(crate) mod help;
 pub(crate) mod job;
+pub(crate) mod jobs;
 pub(crate) mod metrics;
 pub(crate) mod operations;
 pub(crate) mod overview;
@@ -14,7 +15,9 @@ pub(crate) mod preview;
 pub(crate) mod process;
 pub(crate) mod queue;
 pub(crate) mod queues;
+pub(crate) mod search;
 pub(crate) mod set;
+pub(crate) mod sidekiq;
 
 use askama::Template;
 use axum::http::header::{LOCATION, SET_COOKIE};
