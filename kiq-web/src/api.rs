@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, Query, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
 use kiq_runtime::inspect::{
     Begun, By, Cursor, Filter, Found, JobSet, Operation, OperationId, OperationState, PageOf, Place,
 };
@@ -28,7 +30,18 @@ const LOOK: usize = 50_000;
 /// Operations of a list.
 const OPERATIONS: usize = 200;
 
-type Answer = Result<Json<Value>, Fault>;
+type Answer = Result<Reply, Fault>;
+
+/// JSON that holds no markup, whoever takes it for a page.
+pub(crate) struct Reply(Value);
+
+impl IntoResponse for Reply {
+    fn into_response(self) -> Response {
+        // Outside of texts JSON has none of these.
+        let text = self.0.to_string().replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026");
+        ([(CONTENT_TYPE, "application/json")], text).into_response()
+    }
+}
 
 /// The fields of Sidekiq's `/stats`.
 pub(crate) async fn stats(frame: Frame) -> Answer {
@@ -37,7 +50,7 @@ pub(crate) async fn stats(frame: Frame) -> Answer {
     let default = sample.queues.iter().find(|queue| queue.name == "default");
     let human = |bytes: Option<u64>| bytes.map(|bytes| format!("{:.2}M", bytes as f64 / 1_048_576.0));
     let time = frame.now.to_string();
-    Ok(Json(json!({
+    Ok(Reply(json!({
         "sidekiq": {
             "processed": stats.processed, "failed": stats.failed,
             "busy": sample.processes.iter().map(|process| process.busy).sum::<usize>(),
@@ -56,7 +69,7 @@ pub(crate) async fn stats(frame: Frame) -> Answer {
 /// Sidekiq's `/stats/queues`: the sizes by name.
 pub(crate) async fn stats_queues(frame: Frame) -> Answer {
     let sizes = frame.sample()?.queues.iter().map(|queue| (queue.name.clone(), json!(queue.size)));
-    Ok(Json(Value::Object(sizes.collect())))
+    Ok(Reply(Value::Object(sizes.collect())))
 }
 
 pub(crate) async fn queues(frame: Frame) -> Answer {
@@ -70,7 +83,7 @@ pub(crate) async fn queues(frame: Frame) -> Answer {
             })
         })
         .collect();
-    Ok(Json(json!({ "queues": queues })))
+    Ok(Reply(json!({ "queues": queues })))
 }
 
 pub(crate) async fn jobs(At(place): At, State(app): State<Shared>, Query(fields): Query<Fields>) -> Answer {
@@ -82,7 +95,7 @@ pub(crate) async fn jobs(At(place): At, State(app): State<Shared>, Query(fields)
     let newest_first = place == Place::Set(JobSet::Dead);
     let rows = fields.get("count").parse().unwrap_or(ROWS).clamp(1, ROWS);
     let page = app.inspector.page(&place, &filter, PageOf { rows, newest_first, after, before: None }).await?;
-    Ok(Json(json!({
+    Ok(Reply(json!({
         "jobs": page.rows.iter().map(|found| job(&app, found)).collect::<Vec<_>>(),
         "after": page.next.map(|cursor| cursor.to_string()), "read": page.read, "is_cut": page.is_cut,
     })))
@@ -98,7 +111,7 @@ pub(crate) async fn errors(At(place): At, State(app): State<Shared>, Query(field
             "last_at": group.newest.map(|at| at.to_string()), "next_at": group.next.map(|at| at.to_string()),
         })
     });
-    Ok(Json(json!({
+    Ok(Reply(json!({
         "errors": shown.collect::<Vec<_>>(), "jobs": groups.jobs, "read": groups.read, "is_complete": groups.is_complete,
     })))
 }
@@ -118,14 +131,14 @@ fn job(app: &Shared, found: &Found) -> Value {
 
 pub(crate) async fn operations(State(app): State<Shared>) -> Answer {
     let operations = app.inspector.operations(OPERATIONS).await?;
-    Ok(Json(json!({ "operations": operations.iter().map(as_json).collect::<Vec<_>>() })))
+    Ok(Reply(json!({ "operations": operations.iter().map(as_json).collect::<Vec<_>>() })))
 }
 
 pub(crate) async fn operation(State(app): State<Shared>, Path(id): Path<String>) -> Answer {
     let known = app.inspector.operation(&parse(&id)?).await?;
     let known =
         known.ok_or_else(|| Fault::not_found("there is no such operation: the log has 1,000 of the last 30 days"))?;
-    Ok(Json(as_json(&known)))
+    Ok(Reply(as_json(&known)))
 }
 
 fn as_json(operation: &Operation) -> Value {
@@ -206,7 +219,7 @@ pub(crate) async fn count(
         selection = selection.limit(limit);
     }
     let count = selection.count(LOOK).await?;
-    Ok(Json(json!({
+    Ok(Reply(json!({
         "matching": count.matching, "not_jobs": count.not_jobs, "read": count.read, "is_complete": count.is_complete,
         "sample": count.sample.iter().map(|found| job(&app, found)).collect::<Vec<_>>(),
     })))
@@ -252,7 +265,7 @@ pub(crate) async fn stop(State(app): State<Shared>, Path(id): Path<String>) -> A
 pub(crate) async fn undo(State(app): State<Shared>, operator: Operator, Path(id): Path<String>) -> Answer {
     let id = parse(&id)?;
     let text = take_back(&app, &operator, &id).await?;
-    Ok(Json(json!({ "said": text })))
+    Ok(Reply(json!({ "said": text })))
 }
 
 pub(crate) async fn pause(State(app): State<Shared>, operator: Operator, Path(name): Path<String>) -> Answer {
@@ -272,5 +285,5 @@ async fn set_paused(app: &Shared, operator: &Operator, name: String, paused: boo
     let place = Place::Queue(name);
     app.inspector.note(By::new(operator.name()), verb.as_str(), Some(&place), "", usize::from(is_new)).await?;
     app.sampler.forget();
-    Ok(Json(json!({ "is_paused": paused, "changed": is_new })))
+    Ok(Reply(json!({ "is_paused": paused, "changed": is_new })))
 }

@@ -236,6 +236,8 @@ async fn what_others_wrote_stays_json() {
         let answer = get(&dashboard, path).await;
         read(&answer, StatusCode::OK);
         assert_eq!(answer.header("x-content-type-options"), "nosniff");
-        assert!(!answer.text.contains("hunter2"), "{path}");
+        assert!(!answer.text.contains("hunter2") && !answer.text.contains(['<', '>', '&']), "{path}");
     }
+    let sizes = read(&get(&dashboard, "/stats/queues").await, StatusCode::OK);
+    assert_eq!(sizes["</script><img src=x onerror=alert(1)>"], 3, "a reader of JSON sees what there is");
 }
