@@ -393,12 +393,13 @@ pub use kiq_runtime::inspect::{self, Found, Inspector};
 pub use kiq_runtime::job::{
     ArgKey, ArgsError, ArgsReader, ArgsWriter, BoxFuture, ContextError, Current, Data, DeadJob, Disposition, Failure,
     FromJobContext, InvalidTraceParent, Jid, Job, JobContext, JobDef, JobError, JobOptions, JobResult, MissingState,
-    OnArgError, PastError, Payload, PayloadError, Perform, Plan, Registry, RegistryError, Rejection, Retry,
-    RetryContext, RetryIn, State, TRACE, TimedOut, TraceParent, rules,
+    NotImplemented, OnArgError, PastError, Payload, PayloadError, Perform, Plan, Registry, RegistryError, Rejection,
+    Retry, RetryContext, RetryIn, State, TRACE, TimedOut, TraceParent, rules,
 };
 #[cfg(feature = "logs")]
 pub use kiq_runtime::logs;
 pub use kiq_runtime::middleware::{NextRun, RunMiddleware};
+pub use kiq_runtime::not_implemented;
 #[doc(hidden)]
 pub use kiq_runtime::private as __private;
 #[cfg(feature = "cli")]

@@ -20,7 +20,7 @@ use crate::client;
 use crate::job::options::DEFAULT_RETRIES;
 use crate::job::{JobDef, Registry, Retry};
 use crate::logs;
-use crate::worker::{Worker, WorkerBuilder, WorkerError};
+use crate::worker::{WorkerBuilder, WorkerError};
 
 pub use ruby::ruby_stubs;
 pub use settings::{Arguments, Origin, Setting, Settings, SettingsError};
@@ -176,7 +176,7 @@ impl Program {
         };
         // Jobs enqueue others without being given a client.
         client::init(client.clone());
-        let worker = builder(&settings).client(client);
+        let worker = settings.worker().client(client);
         let app = match (self.set_up)(settings).await {
             Ok(app) => app,
             Err(error) => return fail(SOFTWARE, &*error),
@@ -196,22 +196,6 @@ impl Program {
             Err(error) => fail(UNAVAILABLE, &error),
         }
     }
-}
-
-/// A worker as the settings say.
-fn builder(settings: &Settings) -> WorkerBuilder {
-    let mut worker = Worker::builder()
-        .queues(settings.queues.value.clone())
-        .concurrency(settings.concurrency.value)
-        .shutdown_timeout(settings.timeout.value)
-        .max_unacked(settings.max_unacked.value)
-        .lease(settings.lease.value)
-        .poll_interval(settings.poll_interval.value)
-        .tag(settings.tag.value.clone());
-    for capsule in &settings.capsules.value {
-        worker = worker.capsule(capsule.clone());
-    }
-    worker
 }
 
 fn start_logs(request: &Request) -> Result<(), logs::LogsError> {

@@ -15,6 +15,7 @@ use crate::worker::config::{
     Capsule, DEFAULT_CONCURRENCY, DEFAULT_LEASE, DEFAULT_MAX_UNACKED, DEFAULT_POLL_INTERVAL, DEFAULT_SHUTDOWN_TIMEOUT,
     MAX_CONCURRENCY, QueueSpec,
 };
+use crate::worker::{Worker, WorkerBuilder};
 
 use super::file::{self, File};
 
@@ -118,7 +119,7 @@ pub struct Arguments {
 /// | label for people | `-g shop` | `KIQ_TAG` | `tag` | none |
 /// | environment | `-e production` | `KIQ_ENV`, `APP_ENV`, `RAILS_ENV`, `RACK_ENV` | `environment` | `development` |
 /// | file | `-C kiq.toml` | `KIQ_CONFIG` | | `kiq.toml`, `config/kiq.toml`, `config/sidekiq.yml`, `sidekiq.yml` |
-/// | Redis | | `KIQ_REDIS_URL`, `REDIS_PROVIDER` (names a variable), `REDIS_URL` | `redis.url` | `redis://127.0.0.1:6379/0` |
+/// | Redis | | `KIQ_REDIS_URL`, `REDIS_PROVIDER` (names a variable), `REDIS_URL` | `redis.url`; `redis.provider` (names the variable that is read in place of `REDIS_URL`) | `redis://127.0.0.1:6379/0` |
 /// | jobs done and not told | | `KIQ_MAX_UNACKED` | `max_unacked` | 256 |
 /// | lease | | `KIQ_LEASE` | `lease` | 15 s |
 /// | look for due jobs every | | `KIQ_POLL_INTERVAL` | `poll_interval` | 5 s |
@@ -190,6 +191,29 @@ impl Settings {
     /// When its address cannot be used.
     pub fn client(&self) -> Result<Client, crate::error::BrokerError> {
         Client::connect(&self.redis.value)
+    }
+
+    /// Whether anybody named a Redis. If not, [`client`](Settings::client) tries one on this machine, and a program may keep its
+    /// jobs in memory instead.
+    pub fn names_redis(&self) -> bool {
+        self.redis.from != Origin::Default
+    }
+
+    /// A worker as they say, which still wants a client ([`client`](Settings::client)) and an application: for a program that
+    /// runs it beside something else.
+    pub fn worker(&self) -> WorkerBuilder {
+        let mut worker = Worker::builder()
+            .queues(self.queues.value.clone())
+            .concurrency(self.concurrency.value)
+            .shutdown_timeout(self.timeout.value)
+            .max_unacked(self.max_unacked.value)
+            .lease(self.lease.value)
+            .poll_interval(self.poll_interval.value)
+            .tag(self.tag.value.clone());
+        for capsule in &self.capsules.value {
+            worker = worker.capsule(capsule.clone());
+        }
+        worker
     }
 
     /// All settings with their values and who said them, without passwords.
@@ -392,7 +416,15 @@ impl Loader<'_> {
 
     /// The environment wins over the file here, too: an address with a password belongs there.
     fn redis(&mut self, in_file: Said) -> Setting<String> {
-        let read = |name: &str| (self.variables)(name).and_then(|value| value.into_string().ok());
+        let (in_file, provider) = self.provider(in_file);
+        let said = |name: &str| (self.variables)(name).and_then(|value| value.into_string().ok());
+        // The file's provider is read as if the environment had named it, unless that names another.
+        let provider = provider.filter(|_| said("REDIS_PROVIDER").is_none());
+        let read = |name: &str| match (name, &provider) {
+            ("REDIS_PROVIDER", Some(provider)) => said(provider).is_some().then(|| provider.clone()),
+            ("REDIS_URL", Some(provider)) if provider != name => None,
+            _ => said(name),
+        };
         let (value, from) = match redis_of_environment(read) {
             Ok(Some((variable, url))) => {
                 let trimmed = url.trim().to_owned();
@@ -407,7 +439,8 @@ impl Loader<'_> {
                 Some((Value::Object(mut redis), from)) => {
                     let url = redis.remove("url");
                     for key in redis.keys() {
-                        self.problems.push(format!("{from}: {}", unknown(&format!("redis.{key}"), &["redis.url"])));
+                        let known = ["redis.url", "redis.provider"];
+                        self.problems.push(format!("{from}: {}", unknown(&format!("redis.{key}"), &known)));
                     }
                     match url {
                         Some(Value::String(url)) => (url.trim().to_owned(), from),
@@ -435,6 +468,26 @@ impl Loader<'_> {
         }
         Setting { value, from }
     }
+
+    /// What the file says of Redis without the variable it names, and that variable.
+    fn provider(&mut self, in_file: Said) -> (Said, Option<String>) {
+        let Some((Value::Object(mut redis), from)) = in_file else { return (in_file, None) };
+        let provider = match redis.remove("provider") {
+            None => return (Some((Value::Object(redis), from)), None),
+            Some(Value::String(name)) if is_variable(&name) => Some(name),
+            Some(other) => {
+                self.problems.push(format!("{from}: redis.provider is {other}; it must be the name of a variable"));
+                None
+            }
+        };
+        // With nothing else said there, the default counts.
+        (if redis.is_empty() { None } else { Some((Value::Object(redis), from)) }, provider)
+    }
+}
+
+/// Whether it can be the name of a variable, and is no address that was put in its place.
+fn is_variable(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 fn unknown(key: &str, known: &[&str]) -> String {

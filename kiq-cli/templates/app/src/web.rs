@@ -1,0 +1,49 @@
+//! The pages.
+
+use axum::Form;
+use axum::Router;
+use axum::http::StatusCode;
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::{get, post};
+use serde::Deserialize;
+
+use crate::sign_up::{self, SignUpError};
+
+/// The pages of this application.
+pub fn router() -> Router {
+    Router::new()
+        .route("/", get(form))
+        .route("/sign-ups", post(sign_up))
+}
+
+async fn form() -> Html<&'static str> {
+    Html(include_str!("form.html"))
+}
+
+#[derive(Deserialize)]
+struct SignUp {
+    name: String,
+    email: String,
+}
+
+async fn sign_up(Form(form): Form<SignUp>) -> Result<Response, SignUpError> {
+    let SignUp { name, email } = form;
+    sign_up::sign_up(&name, &email).await?;
+    let answer = format!("Welcome, {name}. A mail to {email} is on its way.\n");
+    Ok((StatusCode::ACCEPTED, answer).into_response())
+}
+
+impl IntoResponse for SignUpError {
+    fn into_response(self) -> Response {
+        match self {
+            SignUpError::NoAddress(_) => {
+                (StatusCode::UNPROCESSABLE_ENTITY, format!("{self}\n")).into_response()
+            }
+            SignUpError::NotEnqueued(error) => {
+                tracing::error!(%error, "a sign-up was not taken");
+                let answer = "Please try again in a moment.\n";
+                (StatusCode::SERVICE_UNAVAILABLE, answer).into_response()
+            }
+        }
+    }
+}

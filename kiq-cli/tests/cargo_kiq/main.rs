@@ -1,0 +1,2 @@
+//! `cargo kiq` as a developer runs it.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
