@@ -2,7 +2,6 @@
 
 use std::error::Error;
 
-use kiq::Client;
 use kiq::program::{Arguments, Settings};
 
 /// Reads `.env`, where there is one. What the environment says already counts more.
@@ -21,7 +20,7 @@ pub fn read_env_file() -> Result<(), String> {
 ///
 /// # Errors
 /// When a setting cannot be used: all that are wrong, who said so, and the remedy.
-pub fn client() -> Result<(Settings, Client), Box<dyn Error>> {
+pub fn client() -> Result<(Settings, kiq::Client), Box<dyn Error>> {
     kiq::logs::init()?;
     let settings = Settings::load(&Arguments::default())?;
     for warning in &settings.warnings {
@@ -32,5 +31,5 @@ pub fn client() -> Result<(Settings, Client), Box<dyn Error>> {
         return Ok((settings, client));
     }
     tracing::warn!("{{redis_url_var}} is not set: jobs are in memory, and gone when this ends");
-    Ok((settings, Client::in_memory()))
+    Ok((settings, kiq::Client::in_memory()))
 }

@@ -1,10 +1,9 @@
 //! The pages.
 
-use axum::Form;
-use axum::Router;
 use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
+use axum::{Form, Router};
 use serde::Deserialize;
 
 use crate::sign_up::{self, SignUpError};

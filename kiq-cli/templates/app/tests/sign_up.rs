@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 {% if web %}
-use axum::body::{Body, to_bytes};
+use axum::body::{self, Body};
 use axum::http::{Request, StatusCode};
 use kiq_testing::{assert_enqueued, refute_enqueued};
 use tower::ServiceExt as _;
@@ -31,7 +31,7 @@ async fn sign_up(form: &str) -> (StatusCode, String) {
         .unwrap();
     let response = web::router().oneshot(request).await.unwrap();
     let status = response.status();
-    let body = to_bytes(response.into_body(), 4096).await.unwrap();
+    let body = body::to_bytes(response.into_body(), 4096).await.unwrap();
     (status, String::from_utf8(body.to_vec()).unwrap())
 }
 
@@ -118,7 +118,9 @@ async fn who_has_no_address_cannot_sign_up() {
 async fn an_outage_of_the_mail_service_is_waited_out_and_wakes_nobody() {
     let world = World::default();
     let kiq = kiq_testing::fake().app(&world.app());
-    SendWelcome::enqueue("Ann", "ann@example.com").await.unwrap();
+    SendWelcome::enqueue("Ann", "ann@example.com")
+        .await
+        .unwrap();
 
     world.mailer.fail_with(MailError::Unreachable);
     kiq.drain_all().allow_failures().await.unwrap();
@@ -135,7 +137,9 @@ async fn an_outage_of_the_mail_service_is_waited_out_and_wakes_nobody() {
 async fn somebody_is_told_of_a_mailbox_that_does_not_exist() {
     let world = World::default();
     let kiq = kiq_testing::fake().app(&world.app());
-    SendWelcome::enqueue("Ann", "ann@example.com").await.unwrap();
+    SendWelcome::enqueue("Ann", "ann@example.com")
+        .await
+        .unwrap();
 
     world.mailer.fail_with(MailError::NoMailbox {
         address: "ann@example.com".to_owned(),

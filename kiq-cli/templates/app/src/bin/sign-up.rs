@@ -15,7 +15,8 @@ const USAGE: &str = "usage: sign-up NAME EMAIL [--with-worker]
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let (name, email, with_worker) = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let (name, email, with_worker) = match arguments[..] {
         [name, email] => (name, email, false),
         [name, email, "--with-worker"] => (name, email, true),
         _ => {

@@ -16,7 +16,8 @@ const USAGE: &str = "usage: web [--with-worker]
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let with_worker = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let with_worker = match arguments[..] {
         [] => false,
         ["--with-worker"] => true,
         _ => {

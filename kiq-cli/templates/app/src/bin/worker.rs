@@ -1,4 +1,4 @@
-//! The worker: runs jobs until it is told to stop. `--help` lists its arguments, `--show-jobs` the jobs it knows.
+//! The worker: runs jobs until it is told to stop. `--help` lists its arguments, `--jobs` the jobs it knows.
 
 use std::process::ExitCode;
 
@@ -18,7 +18,8 @@ fn main() -> ExitCode {
             if !settings.names_redis() {
                 return Err(NO_REDIS.into());
             }
-            Ok({{crate_name}}::app(&Services::default()))
+            let app = {{crate_name}}::app(&Services::default());
+            Ok(app)
         })
         .run()
 }
