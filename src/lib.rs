@@ -42,8 +42,9 @@
 //! | carry a request's values | [`Current`], [`TRACE`] |
 //! | enqueue | [`Client`], [`Enqueue`], [`enqueue_all`], [`EnqueueError`]; so that a repetition is no second copy: [`Enqueue::idempotent`]; only with replicas: [`Enqueue::durable`]; while Redis is away: `Spool` (feature `spool`) |
 //! | run | [`Worker`], [`WorkerBuilder`], [`Capsule`], [`Controls`], [`Reruns`] |
-//! | know what happens | [`Event`], [`Inspector`], and `tracing`: one span a job |
+//! | know what happens | [`Event`], [`Inspector`], [`Controls::health`], [`meters`], and `tracing`: one span a job |
 //! | test | [`guide::testing`], and the crate `kiq-testing` |
+//! | look at it, and set it right | `web` (feature `web`), and the command `kiqctl` |
 //! | keep jobs somewhere else | [`broker`] |
 //!
 //! # Logs
@@ -75,6 +76,7 @@
 //! - `tls`: encrypted connections, `rediss://…`, by rustls.
 //! - `inventory` (default): `#[job]` registers the function when the program is linked.
 //! - `logs`: log lines for a terminal, or JSON, for programs with no `tracing` set-up of their own.
+//! - `web`: [`web`], the dashboard, as a part of any axum application.
 
 /// Makes a function a job.
 ///
@@ -398,6 +400,7 @@ pub use kiq_runtime::job::{
 };
 #[cfg(feature = "logs")]
 pub use kiq_runtime::logs;
+pub use kiq_runtime::meters;
 pub use kiq_runtime::middleware::{NextRun, RunMiddleware};
 pub use kiq_runtime::not_implemented;
 #[doc(hidden)]
@@ -406,8 +409,12 @@ pub use kiq_runtime::private as __private;
 pub use kiq_runtime::program::{self, Program};
 pub use kiq_runtime::reports::{Death, Report};
 pub use kiq_runtime::retry::{Backoff, Schedule, ScheduleRow};
-pub use kiq_runtime::worker::{BuildError, Capsule, Controls, QueueSpec, Reruns, Worker, WorkerBuilder, WorkerError};
+pub use kiq_runtime::worker::{
+    BuildError, Capsule, Controls, Health, QueueSpec, Reruns, Worker, WorkerBuilder, WorkerError,
+};
 pub use kiq_runtime::{Clock, Timestamp};
+#[cfg(feature = "web")]
+pub use kiq_web as web;
 
 /// The README's code must compile.
 #[cfg(doctest)]

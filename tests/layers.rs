@@ -26,18 +26,32 @@ const ROOMS: &[(&str, &[&str], &str)] = &[
     ),
     (
         "app",
-        &["broker", "client", "job", "middleware", "reports", "retry"],
+        &["broker", "client", "job", "meters", "middleware", "reports", "retry"],
         "what clients and workers share is above clients and below workers",
     ),
+    ("meters", &[], "numbers for whoever wants them: told by the worker, and knows nothing of it"),
     ("logs", &[], "for programs with no tracing set-up of their own; nothing of kiq depends on it"),
     (
         "worker",
-        &["app", "middleware", "reports", "broker", "client", "events", "job", "retry", "clock", "random", "error"],
+        &[
+            "app",
+            "meters",
+            "middleware",
+            "reports",
+            "broker",
+            "client",
+            "events",
+            "job",
+            "retry",
+            "clock",
+            "random",
+            "error",
+        ],
         "the hot path does not depend on reporting code",
     ),
     (
         "program",
-        &["app", "client", "clock", "error", "events", "job", "logs", "suggest", "worker"],
+        &["app", "broker", "client", "clock", "error", "events", "job", "logs", "meters", "retry", "suggest", "worker"],
         "a worker as a program: above everything",
     ),
     ("private", &["awaits", "client", "job"], "what the macro's code calls"),
@@ -53,7 +67,8 @@ const CRATES: &[(&str, &[&str], &str)] = &[
         "it sees public items of the runtime; the facade depends on it for tests only",
     ),
     ("kiq-cli/src", &["kiq"], "the operator's tool has nothing that a user's program cannot have"),
-    ("src", &["kiq_macros", "kiq_runtime"], "the facade re-exports and documents"),
+    ("kiq-web/src", &["kiq_runtime"], "the dashboard looks and acts through what the runtime offers to everybody"),
+    ("src", &["kiq_macros", "kiq_runtime", "kiq_web"], "the facade re-exports and documents"),
 ];
 
 const OURS: &[&str] = &["kiq_macros", "kiq_runtime", "kiq_testing", "kiq_web", "kiq_cli"];
@@ -91,12 +106,15 @@ const WORDS: &[Word] = &[
             "kiq-runtime/src/broker/redis/keys.rs",
             "kiq-runtime/src/broker/redis/presence.rs",
             "kiq-runtime/src/broker/redis/processes.rs",
-            "kiq-runtime/src/program/settings.rs",
+            "kiq-runtime/src/program/settings/",
             "kiq-runtime/src/program/ruby.rs",
             "kiq-cli/src/",
             "kiq-testing/src/",
+            "kiq-web/src/frame.rs",
+            "kiq-web/src/live.rs",
+            "kiq-web/src/pages/busy.rs",
         ],
-        law: "Redis keys are named in broker/redis/keys.rs alone (in presence.rs and processes.rs fields of a record are called alike, in settings.rs keys of a file, in ruby.rs options of Ruby, in kiq-cli words of its grammar)",
+        law: "Redis keys are named in broker/redis/keys.rs alone (in presence.rs and processes.rs fields of a record are called alike, in settings/ keys of a file, in ruby.rs options of Ruby, in kiq-cli words of its grammar, in kiq-web addresses)",
     },
     Word {
         // With whatever path before it.
@@ -119,6 +137,9 @@ const WORDS: &[Word] = &[
             "kiq-testing/src/hand.rs",
             // How often the screen is drawn.
             "kiq-cli/src/top.rs",
+            // tokio's: how often the store is asked, and when a stream ends.
+            "kiq-web/src/sampler.rs",
+            "kiq-web/src/live.rs",
         ],
         law: "nothing about a job goes by another clock than clock.rs's; how long something took is measured from its `instant()`",
     },

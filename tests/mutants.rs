@@ -49,6 +49,13 @@ const NOT_NEEDED: &[(&str, u8, &str, &str)] = &[
         "a race: the owner has to come back between two requests of one reclaim",
     ),
     (
+        "push",
+        1,
+        "redis.call('SET', KEYS[i], found, 'KEEPTTL')",
+        "WAIT promises only to wait for what its own connection wrote; Redis 7.0 waits for all that was written before the \
+         connection's last command, so that this write shows on servers alone that keep to the promise",
+    ),
+    (
         "release",
         1,
         "if ARGV[4] == '1' and redis.call('EXISTS', KEYS[1]) == 1 then",

@@ -512,7 +512,7 @@ impl<'a> Expansion<'a> {
         let call = quote_spanned!(at_name=> #function(#(#passed),*));
         let call = match self.model.function.sig.asyncness {
             Some(_) => quote_spanned!(at_name=> #at_p::assert_send(#call).await),
-            None => quote_spanned!(at_name=> #at_p::blocking(move || #call).await),
+            None => quote_spanned!(at_name=> #at_p::blocking(&#cx, move || #call).await),
         };
         let finish = self.finish();
         quote! {

@@ -10,6 +10,7 @@ use crate::client::{Client, EnqueueChain, EnqueueMiddleware};
 use crate::job::options::MAX_RETRIES;
 use crate::job::plan::{self, Rule, Rules};
 use crate::job::{JobError, JobOutput, Plan, State, chain};
+use crate::meters::{Meter, Meters};
 use crate::middleware::{RunChain, RunMiddleware};
 use crate::reports::{Handler, Handlers, Report};
 use crate::retry::Backoff;
@@ -54,6 +55,7 @@ pub struct App {
     pub(crate) max_retries: Option<u32>,
     pub(crate) dead_limits: Option<DeadLimits>,
     pub(crate) handlers: Handlers,
+    pub(crate) meters: Meters,
 }
 
 impl App {
@@ -182,6 +184,12 @@ impl App {
     /// Holds for all that share the store with a worker or client that has this application: inspectors, too.
     pub fn dead_limits(mut self, limits: DeadLimits) -> Self {
         self.dead_limits = Some(limits);
+        self
+    }
+
+    /// Tells `meter` the numbers of its workers: runs as they end, and how the process and the store stand. Any number of meters.
+    pub fn meter(mut self, meter: impl Meter) -> Self {
+        self.meters.add(meter);
         self
     }
 

@@ -95,6 +95,16 @@ pub enum Event {
         /// What is wrong, and the remedy; `None`: nothing any more.
         unfit: Option<String>,
     },
+    /// A job has kept a thread of the runtime for longer than `WorkerBuilder::blocked_after`, without an await: told once for
+    /// each such stretch.
+    Blocked {
+        /// Its class.
+        class: String,
+        /// Its id.
+        jid: Jid,
+        /// Since when, more or less.
+        since: Timestamp,
+    },
     /// The worker takes no more jobs.
     Quiet,
     /// The worker has stopped.

@@ -12,6 +12,7 @@ pub mod inspect;
 pub mod job;
 #[cfg(feature = "logs")]
 pub mod logs;
+pub mod meters;
 pub mod middleware;
 #[doc(hidden)]
 pub mod private;

@@ -8,6 +8,9 @@ use redis::{Commands as _, Connection};
 
 use crate::ledger::{Entry, Run};
 
+/// The longest that work may stand still after a mishap is over, in milliseconds.
+const HEALS_WITHIN: u64 = 10_000;
+
 /// Stands in a batch where a settled job was.
 const TOMBSTONE: &[u8] = b"\xffkiq: settled";
 
@@ -65,6 +68,11 @@ impl Census {
             }
             if !redis.hexists::<_, _, bool>(format!("kiq:idx:{owner}"), batch)? {
                 census.limbo.push(format!("{key} is in nobody's index"));
+            }
+        }
+        for owner in keys.iter().filter_map(|key| key.strip_prefix("kiq:idx:")) {
+            if !owners.contains(owner) {
+                census.limbo.push(format!("kiq:idx:{owner} belongs to nobody in kiq:owners"));
             }
         }
         for lease in keys.iter().filter(|key| key.starts_with("kiq:lease:")) {
@@ -140,6 +148,10 @@ pub struct Audit {
     pub enqueued: (usize, usize, usize),
     /// How many jobs are among the dead.
     pub dead: usize,
+    /// The longest that a new job had to wait for its end after a mishap was over, in milliseconds.
+    pub slowest_heal: u64,
+    /// The longest that a process took to stop when it was told to, in milliseconds.
+    pub slowest_exit: u64,
 }
 
 /// What the ledger says of one job.
@@ -191,6 +203,21 @@ impl Audit {
                 }
                 Entry::Stopped { pid } => {
                     stopped.insert(*pid);
+                }
+                Entry::Exited { pid, code, millis, allowed } => {
+                    if *code != Some(0) {
+                        audit.faults.push(format!("I9 {pid} was told to stop and ended with {code:?}, not 0"));
+                    }
+                    if millis > allowed {
+                        audit.faults.push(format!("I9 {pid} took {millis} ms to stop, of at most {allowed}"));
+                    }
+                    audit.slowest_exit = audit.slowest_exit.max(*millis);
+                }
+                Entry::Healed { millis } => {
+                    if *millis > HEALS_WITHIN {
+                        audit.faults.push(format!("I7 work stood still for {millis} ms after a mishap was over"));
+                    }
+                    audit.slowest_heal = audit.slowest_heal.max(*millis);
                 }
                 Entry::RolledBack => rolled_back = true,
             }
@@ -339,6 +366,7 @@ impl fmt::Display for Audit {
         let histogram: Vec<String> = self.histogram.iter().map(|(runs, jobs)| format!("{runs}x {jobs}")).collect();
         writeln!(f, "runs of a job: {}", histogram.join(", "))?;
         writeln!(f, "runs too many, by cause: {:?}", self.reruns)?;
+        writeln!(f, "slowest heal {} ms, slowest exit {} ms", self.slowest_heal, self.slowest_exit)?;
         for fault in self.faults.iter().take(20) {
             writeln!(f, "FAULT {fault}")?;
         }
@@ -346,5 +374,96 @@ impl fmt::Display for Audit {
             0 => write!(f, "passed"),
             faults => write!(f, "FAILED: {faults} faults"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(attempt: u32, pid: u32) -> Run {
+        Run { jid: "a".to_owned(), attempt, pid }
+    }
+
+    fn stored() -> Entry {
+        Entry::Stored { jid: "a".to_owned() }
+    }
+
+    fn start(pid: u32) -> Entry {
+        Entry::Start { run: run(1, pid), args: 7 }
+    }
+
+    /// What an audit finds of a job that ran well in process 1, with more entries, and with a store that counted one run.
+    fn faults(more: Vec<Entry>, change: impl FnOnce(&mut Census)) -> Vec<String> {
+        let mut entries = vec![
+            Entry::Intent { jid: "a".to_owned(), args: 7 },
+            stored(),
+            start(1),
+            Entry::End { run: run(1, 1), ok: true },
+            Entry::Ack { run: run(1, 1) },
+        ];
+        entries.extend(more);
+        let mut census = Census { processed: 1, ..Census::default() };
+        change(&mut census);
+        Audit::of(&entries, &census, 0, true).faults
+    }
+
+    #[test]
+    fn what_is_in_order_passes() {
+        assert_eq!(faults(Vec::new(), |_| {}), [""; 0]);
+    }
+
+    /// Each invariant (I1 to I10), broken.
+    #[test]
+    fn every_planted_fault_is_found() {
+        let found = |name: &str, more: Vec<Entry>, change: fn(&mut Census)| {
+            let faults = faults(more, change);
+            let [fault] = faults.as_slice() else { panic!("{name}: {faults:?}") };
+            assert!(fault.starts_with(&format!("{name} ")), "{name}: {fault}");
+        };
+        let of_b = |entry: fn(String) -> Entry| vec![entry("b".to_owned())];
+        found("I1", of_b(|jid| Entry::Stored { jid }), |_| {});
+        found("I2", Vec::new(), |census| {
+            for _ in 0..2 {
+                census.copies.entry("c".to_owned()).or_default().push(Copy {
+                    key: "dead".to_owned(),
+                    failures: 0,
+                    is_poison: false,
+                });
+            }
+        });
+        found("I3", vec![start(2)], |_| {});
+        // It is known why, but the process was allowed none.
+        found("I3", vec![start(2), Entry::Killed { pid: 2 }], |_| {});
+        found("I4", Vec::new(), |census| census.limbo.push("planted".to_owned()));
+        found("I4", Vec::new(), |census| census.waiting = 1);
+        found("I5", Vec::new(), |census| census.processed = 2);
+        found("I6", vec![Entry::Start { run: run(1, 1), args: 8 }, Entry::Frozen { pid: 1 }], |_| {});
+        found("I7", vec![Entry::Healed { millis: HEALS_WITHIN + 1 }], |_| {});
+        let exit = |code, millis| vec![Entry::Exited { pid: 1, code, millis, allowed: 1500 }];
+        found("I9", exit(Some(0), 1501), |_| {});
+        found("I9", exit(Some(1), 1500), |_| {});
+        found("I9", exit(None, 1500), |_| {});
+        let rejected = Entry::Rejected { jid: "b".to_owned() };
+        let started = Entry::Start { run: Run { jid: "b".to_owned(), attempt: 1, pid: 1 }, args: 7 };
+        found("I10", vec![rejected, started], |_| {});
+    }
+
+    #[test]
+    fn an_entry_is_read_as_it_was_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = crate::Ledger::open(&folder.path().join("ledger"));
+        let entries = [
+            Entry::Exited { pid: 1, code: Some(-3), millis: 4, allowed: 5 },
+            Entry::Exited { pid: 1, code: None, millis: 4, allowed: 5 },
+            Entry::Healed { millis: 6 },
+            Entry::RolledBack,
+        ];
+        assert!(ledger.is_empty());
+        entries.iter().for_each(|entry| ledger.note(entry));
+        assert_eq!(ledger.entries(), entries);
+        let len = ledger.len();
+        ledger.note(&entries[2]);
+        assert_eq!(ledger.entries_since(len), entries[2..3]);
     }
 }

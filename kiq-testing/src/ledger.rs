@@ -3,7 +3,7 @@
 use std::collections::hash_map::DefaultHasher;
 use std::fs::{File, OpenOptions};
 use std::hash::{Hash as _, Hasher as _};
-use std::io::Write as _;
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
@@ -70,6 +70,22 @@ pub enum Entry {
         /// The process.
         pid: u32,
     },
+    /// A process was told to stop, and ended by itself.
+    Exited {
+        /// The process.
+        pid: u32,
+        /// Its exit code; `None` when a signal ended it.
+        code: Option<i32>,
+        /// Milliseconds from the signal to its end.
+        millis: u64,
+        /// The most it may have taken.
+        allowed: u64,
+    },
+    /// A mishap was over, and a job enqueued then was done.
+    Healed {
+        /// Milliseconds from the end of the mishap to the end of that job.
+        millis: u64,
+    },
     /// The store went back to an older state.
     RolledBack,
 }
@@ -106,6 +122,10 @@ impl Entry {
             Entry::Killed { pid } => format!("KILLED {pid}\n"),
             Entry::Frozen { pid } => format!("FROZEN {pid}\n"),
             Entry::Stopped { pid } => format!("STOPPED {pid}\n"),
+            Entry::Exited { pid, code, millis, allowed } => {
+                format!("EXITED {pid} {} {millis} {allowed}\n", code.map_or("-".to_owned(), |code| code.to_string()))
+            }
+            Entry::Healed { millis } => format!("HEALED {millis}\n"),
             Entry::RolledBack => "ROLLEDBACK\n".to_owned(),
         }
     }
@@ -128,6 +148,13 @@ impl Entry {
             ["KILLED", pid] => Entry::Killed { pid: pid.parse().ok()? },
             ["FROZEN", pid] => Entry::Frozen { pid: pid.parse().ok()? },
             ["STOPPED", pid] => Entry::Stopped { pid: pid.parse().ok()? },
+            ["EXITED", pid, code, millis, allowed] => Entry::Exited {
+                pid: pid.parse().ok()?,
+                code: if *code == "-" { None } else { Some(code.parse().ok()?) },
+                millis: millis.parse().ok()?,
+                allowed: allowed.parse().ok()?,
+            },
+            ["HEALED", millis] => Entry::Healed { millis: millis.parse().ok()? },
             ["ROLLEDBACK"] => Entry::RolledBack,
             _ => return None,
         })
@@ -186,10 +213,42 @@ impl Ledger {
     ///
     /// # Panics
     /// When it cannot be read, or holds what is no entry.
-    #[expect(clippy::panic, reason = "a test without its ledger has failed")]
     pub fn entries(&self) -> Vec<Entry> {
-        let text = std::fs::read_to_string(&self.path)
-            .unwrap_or_else(|error| panic!("the ledger {} cannot be read: {error}", self.path.display()));
+        self.entries_since(0)
+    }
+
+    /// How long the file is, in bytes: where the next entry will begin.
+    ///
+    /// # Panics
+    /// When it cannot be read.
+    #[expect(clippy::panic, reason = "a test without its ledger has failed")]
+    pub fn len(&self) -> u64 {
+        let found = self.file.metadata();
+        found.unwrap_or_else(|error| panic!("the ledger {} cannot be read: {error}", self.path.display())).len()
+    }
+
+    /// Whether nothing was written yet.
+    ///
+    /// # Panics
+    /// As [`len`](Ledger::len).
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// What was written after it was so [long](Ledger::len).
+    ///
+    /// # Panics
+    /// As [`entries`](Ledger::entries).
+    #[expect(clippy::panic, reason = "a test without its ledger has failed")]
+    pub fn entries_since(&self, len: u64) -> Vec<Entry> {
+        let read = || -> std::io::Result<String> {
+            let mut file = File::open(&self.path)?;
+            file.seek(SeekFrom::Start(len))?;
+            let mut text = String::new();
+            file.read_to_string(&mut text)?;
+            Ok(text)
+        };
+        let text = read().unwrap_or_else(|error| panic!("the ledger {} cannot be read: {error}", self.path.display()));
         // A line without its end is being written.
         let whole = text.rfind('\n').map_or("", |end| text.get(..end).unwrap_or_default());
         let parse = |line: &str| Entry::parse(line).unwrap_or_else(|| panic!("no entry of a ledger: {line:?}"));

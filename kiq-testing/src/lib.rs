@@ -22,6 +22,7 @@ mod drain;
 mod drained;
 mod events;
 mod fake;
+mod footprint;
 #[cfg(feature = "gopher")]
 pub mod gopher;
 mod hand;
@@ -40,6 +41,7 @@ pub use drain::{DEFAULT_LIMIT, Drain, DrainError};
 pub use drained::{Drained, Outcome, Run};
 pub use events::Events;
 pub use fake::Fake;
+pub use footprint::Footprint;
 #[cfg(feature = "gopher")]
 #[doc(inline)]
 pub use gopher::gopher;

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kiq::inspect::{Act, Acted, Filter, Place, Signal, Span};
+use kiq::broker::{ClassRuns, ClassTotals};
+use kiq::inspect::{Act, Acted, Filter, HISTOGRAM_BUCKETS, Place, Signal, Span};
 use kiq::{Client, Inspector, JobSet};
 
 use crate::setup::{START, Setup};
@@ -59,13 +60,24 @@ macro_rules! costs {
 
 async fn with(jobs: usize) {
     let s = filled(jobs);
-    let _process = s.process().await;
+    let process = s.process().await;
+    let runs = |class: &str| ClassRuns {
+        totals: ClassTotals { class: class.to_owned(), runs: 2, failures: 1, millis: 5 },
+        durations: [1; HISTOGRAM_BUCKETS],
+    };
+    for minute in 0..300 {
+        let at = s.clock.now() - Duration::from_secs(60) * minute;
+        process.consumer.record(&[runs("B"), runs("D")], at).await.unwrap();
+    }
     let client = Client::new(Arc::clone(&s.broker)).with_clock(s.clock.clone());
     let inspector = Inspector::new(&client);
     let page =
         Span { from: Some(START - Duration::from_secs(86_400 * 30)), to: None, newest_first: true, skip: 0, take: 25 };
     let none = Filter::parse("tag:none").unwrap();
     let scans = |step: usize| jobs.div_ceil(step);
+
+    let ran = inspector.runs(Duration::from_secs(8 * 3600)).await.unwrap();
+    let ran_in_days = inspector.runs(Duration::from_secs(72 * 3600)).await.unwrap();
 
     costs! { s, inspector:
         "history" => inspector.history(30), [("mget", 1)];
@@ -80,7 +92,11 @@ async fn with(jobs: usize) {
         "signal" => inspector.signal("nobody", Signal::Quiet), [("evalsha", 1), ("exists", 1)];
         "runs, a quarter of an hour" => inspector.runs(Duration::from_secs(900)), [("hgetall", 16)];
         "runs, 72 h" => inspector.runs(Duration::from_secs(72 * 3600)), [("hgetall", 433)];
-        "histogram" => inspector.histogram("A", Duration::from_secs(600)), [("bitfield_ro", 11)];
+        "histogram, 8 h" => inspector.histogram("A", Duration::from_secs(8 * 3600)), [("mget", 1)];
+        "histograms, of what did not run" => inspector.histograms(&ran, &["A", "C"]), [];
+        "histograms, 300 minutes" => inspector.histograms(&ran, &["A", "B"]), [("mget", 1)];
+        "histograms, 600 minutes" => inspector.histograms(&ran, &["B", "D"]), [("mget", 2)];
+        "histograms, 72 h" => inspector.histograms(&ran_in_days, &["B"]), [];
         "deploys" => inspector.deploys(Duration::from_secs(86_400)), [("hgetall", 2)];
         "store_info" => inspector.store_info(), [("info", 1)];
         "clear" => inspector.clear(&Place::Queue("none".to_owned())), [("evalsha", 1), ("llen", 1), ("srem", 1), ("unlink", 1)];

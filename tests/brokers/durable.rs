@@ -76,6 +76,10 @@ async fn a_replica_that_hangs_makes_it_unknown_and_a_repetition_waits_again() {
     assert!(lost.to_string().contains("0 of 1 replicas of redis://127.0.0.1"), "{lost}");
     // It is stored already, and that is not enough.
     assert_eq!(replicated(&once().await.unwrap_err()), (0, 1));
+    // Nor for another program, over a connection that has written nothing before and so has nothing to wait for.
+    let other = Client::connect(&s.server().url()).unwrap().with_durability(SOON).with_clock(s.clock.clone());
+    let repeated = Note::enqueue("x").jid(jid.clone()).idempotent(Duration::from_secs(60)).on(&other).await;
+    assert_eq!(replicated(&repeated.unwrap_err()), (0, 1));
     let bulk = kiq::enqueue_all([Note::new("a"), Note::new("b")]).on(&client).await.unwrap_err();
     assert_eq!((bulk.unknown.len(), replicated(bulk.first().unwrap())), (2, (0, 1)));
 

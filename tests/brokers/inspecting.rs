@@ -397,7 +397,7 @@ on_every_broker! {
     async fn runs_are_counted_by_class_and_step_and_read_back(s: Setup) {
         let process = s.process().await;
         let mut durations = [0; HISTOGRAM_BUCKETS];
-        (durations[0], durations[4]) = (3, 1);
+        (durations[0], durations[4]) = (3, 300);
         let runs = |class: &str| {
             let totals = ClassTotals { class: class.to_owned(), runs: 6, failures: 2, millis: 120 };
             ClassRuns { totals, durations }
@@ -418,8 +418,12 @@ on_every_broker! {
         let tens = inspector.runs(Duration::from_secs(72 * 3600)).await.unwrap();
         assert_eq!((tens.step, tens.steps.len(), tens.totals()), (Step::TenMinutes, 433, minutes.totals()));
         let histogram = inspector.histogram("B", Duration::from_secs(120)).await.unwrap();
-        assert_eq!((histogram.total()[0], histogram.total()[4]), (6, 2));
-        assert_eq!(histogram.percentile(0.95), Some(Duration::from_millis(100)));
+        assert_eq!((histogram.total().0[0], histogram.total().0[4], histogram.total().count()), (6, 600, 606));
+        assert_eq!((histogram.minutes.len(), histogram.percentile(0.95)), (3, Some(Duration::from_millis(100))));
+        let [b, none, a] = &inspector.histograms(&minutes, &["B", "C", "A::Charge"]).await.unwrap()[..] else { panic!("three") };
+        let ran: Vec<_> = histogram.minutes.iter().filter(|(_, durations)| durations.count() > 0).copied().collect();
+        assert_eq!((&b.minutes, none.minutes.len(), a.total().count()), (&ran, 0, 303));
+        assert!(inspector.histograms(&tens, &["B"]).await.unwrap()[0].minutes.is_empty());
     }
 
     async fn a_deploy_is_noted_once_however_many_processes_tell_of_it(s: Setup) {

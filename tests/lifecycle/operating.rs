@@ -69,6 +69,6 @@ on_every_broker! {
         let counts: Vec<_> = totals.iter().map(|one| (&*one.class, one.runs, one.failures)).collect();
         assert!(counts.contains(&("Note", 2, 0)) && counts.contains(&("Unknown", 1, 1)), "{counts:?}");
         let histogram = s.inspector().histogram("Note", Duration::ZERO).await.unwrap();
-        assert_eq!(histogram.total().iter().sum::<u64>(), 2);
+        assert_eq!(histogram.total().count(), 2);
     }
 }

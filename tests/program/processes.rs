@@ -1,94 +1,15 @@
 //! The program as a process: signals of the system and of Redis, exit codes, systemd.
 
-use std::io::{BufRead as _, BufReader, Lines, Read as _};
+use std::io::Read as _;
 use std::os::unix::net::UnixDatagram;
-use std::process::{Child, ChildStderr, Command, Output, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use kiq::inspect::Signal;
 use kiq::{Client, Inspector};
 use kiq_testing::RedisServer;
 
-/// As the example enqueues it.
-#[kiq::job]
-async fn nap(seconds: f64);
-
-/// The example `worker`. A run of all tests builds it; a run of this file alone may have to.
-fn program() -> Command {
-    let deps = std::env::current_exe().unwrap();
-    let path = deps.parent().unwrap().parent().unwrap().join("examples/worker");
-    if !path.exists() {
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let built = Command::new(cargo)
-            .args(["build", "--quiet", "--example", "worker", "--all-features"])
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .status();
-        assert!(built.unwrap().success());
-    }
-    let mut command = Command::new(path);
-    for variable in
-        ["KIQ_REDIS_URL", "REDIS_PROVIDER", "REDIS_URL", "KIQ_CONFIG", "KIQ_QUEUES", "KIQ_LOG", "NOTIFY_SOCKET"]
-    {
-        command.env_remove(variable);
-    }
-    command.stdin(Stdio::null());
-    command
-}
-
-fn output(arguments: &[&str]) -> Output {
-    program().args(arguments).output().unwrap()
-}
-
-/// A worker that runs; killed when the test ends before it.
-struct Worker {
-    child: Child,
-    lines: Lines<BufReader<ChildStderr>>,
-    seen: Vec<String>,
-}
-
-impl Worker {
-    fn start(server: &RedisServer, arguments: &[&str]) -> Self {
-        Self::spawn(program().args(arguments).env("REDIS_URL", server.url()))
-    }
-
-    fn spawn(command: &mut Command) -> Self {
-        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        Worker { child, lines, seen: Vec::new() }
-    }
-
-    /// Reads its log until a line has these words in it.
-    fn until(&mut self, words: &str) -> String {
-        for line in self.lines.by_ref() {
-            let line = line.unwrap();
-            self.seen.push(line.clone());
-            if line.contains(words) {
-                return line;
-            }
-        }
-        panic!("the worker ended without {words:?}: {:#?}", self.seen)
-    }
-
-    fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args([format!("-{name}"), self.child.id().to_string()]).status();
-        assert!(sent.unwrap().success());
-    }
-
-    /// Waits for its end, and answers its exit code.
-    fn code(&mut self) -> Option<i32> {
-        for line in self.lines.by_ref() {
-            self.seen.push(line.unwrap());
-        }
-        self.child.wait().unwrap().code()
-    }
-}
-
-impl Drop for Worker {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+use crate::running::{Nap, Worker, output, program};
 
 async fn naps(client: &Client, seconds: f64) {
     let _ = Nap::enqueue(seconds).on(client).await.unwrap();
@@ -193,31 +114,29 @@ async fn jobs_beyond_the_timeout_are_given_back_and_the_program_ends_in_time() {
     assert_eq!((stats.enqueued, stats.in_flight, stats.processed, stats.failed), (20, 0, 0, 0));
 }
 
+/// Without retries the first failure is the last, and of three that die two are kept.
 #[tokio::test]
-async fn two_processes_share_queues_by_their_weights() {
+async fn what_an_operator_says_of_retries_and_dead_jobs_reaches_the_worker() {
     let server = RedisServer::start();
     let client = Client::connect(&server.url()).unwrap();
-    let inspector = Inspector::new(&client);
-    for queue in ["a", "b"] {
-        // Long enough that none is fetched far ahead, as that takes many from one queue at a time.
-        let naps = (0..2000).map(|_| Nap::new(0.001));
-        let _ = kiq::enqueue_all(naps).queue(queue).on(&client).await.unwrap();
+    let settings = [("KIQ_MAX_RETRIES", "0"), ("KIQ_DEAD_MAX_JOBS", "2")];
+    let mut worker = Worker::spawn(program().env("REDIS_URL", server.url()).envs(settings));
+    for _ in 0..3 {
+        let _ = Unheard::enqueue().on(&client).await.unwrap();
     }
-    let arguments = ["-q", "a,3", "-q", "b,1", "-c", "1"];
-    let both =
-        [0, 1].map(|_| Worker::spawn(program().args(arguments).env("REDIS_URL", server.url()).env("KIQ_LOG", "off")));
-    let half = loop {
-        let queues = inspector.queues().await.unwrap();
-        let left = |name: &str| queues.iter().find(|queue| queue.name == name).map_or(0, |queue| queue.size);
-        if left("a") <= 200 {
-            break (2000 - left("a"), 2000 - left("b"));
-        }
-        tokio::task::yield_now().await;
-    };
-    drop(both);
-    let share = half.0 as f64 / (half.0 + half.1) as f64;
-    assert!((0.65..0.85).contains(&share), "of {half:?} jobs, a had {share}");
+    for _ in 0..3 {
+        worker.until("failed for good; kept among the dead");
+    }
+
+    let inspector = Inspector::new(&client);
+    while inspector.stats().await.unwrap().failed < 3 {}
+    let stats = inspector.stats().await.unwrap();
+    assert_eq!((stats.retries, stats.dead), (0, 2));
 }
+
+/// No job of the example's.
+#[kiq::job]
+async fn unheard() {}
 
 #[test]
 fn systemd_is_told_when_the_worker_is_ready_and_when_it_stops() {
@@ -266,6 +185,12 @@ fn exit_codes_say_what_was_wrong() {
 fn the_program_tells_its_jobs_and_its_settings() {
     let jobs = String::from_utf8(output(&["--jobs"]).stdout).unwrap();
     assert!(jobs.contains("Resize") && jobs.contains("high") && jobs.contains("examples/worker.rs:"), "{jobs}");
+    assert!(jobs.contains("picture width") && jobs.contains("25 over 20 days"), "{jobs}");
+    let json: serde_json::Value = serde_json::from_slice(&output(&["--jobs=json"]).stdout).unwrap();
+    let resize = json.as_array().unwrap().iter().find(|job| job["name"] == "Resize").unwrap();
+    assert_eq!(resize["arguments"], serde_json::json!(["picture", "width"]));
+    assert_eq!((&resize["queue"], &resize["retries"], &resize["dead"]), (&"high".into(), &25.into(), &true.into()));
+    assert_eq!(resize["retry_waits_seconds"][2], 31, "two to the fourth and fifteen");
     let settings = program().args(["--show-config", "-c", "3"]).env("REDIS_URL", "redis://:hush@h/1").output().unwrap();
     let settings = String::from_utf8(settings.stdout).unwrap();
     assert!(

@@ -196,6 +196,14 @@ fn a_value_out_of_range_is_named_with_its_range() {
         ("queues = { a = 0 }", "has the weight \"0\""),
         ("environments = 1", "environments must have sections"),
         ("redis = \"redis://h\"", "redis must be a section"),
+        ("max_retries = 1001", "max_retries is 1001; it must be a whole number from 0 to 1000"),
+        ("dead_max_jobs = 0", "dead_max_jobs is 0; it must be a whole number from 1"),
+        ("dead_timeout = 59", "dead_timeout is 59; it must be from 60 to"),
+        ("blocking_threads = 0", "blocking_threads is 0; it must be a whole number from 1 to 10000"),
+        ("blocked_after = \"soon\"", "blocked_after is \"soon\"; it must be a text like \"100ms\" or \"2s\""),
+        ("health = \"localhost:1\"", "health is \"localhost:1\"; it must be a port of the loopback like 7433, or"),
+        ("health = 70000", "health is 70000"),
+        ("statsd = 8125", "statsd is 8125; it must be like \"127.0.0.1:8125\""),
     ] {
         let fault = Given::toml(file).fault();
         assert!(fault.contains(words), "{fault}");
@@ -221,6 +229,75 @@ fn an_address_of_redis_that_cannot_be_used_is_refused() {
     let settings = provider.load().unwrap();
     assert_eq!(shown(&settings, "redis.url"), "redis://[::1]:7000/3 ($OTHER)");
     assert_eq!(settings.warnings, ["$OTHER has blanks or an end of line around it, which were left out"]);
+}
+
+/// A1: `KIQ_REDIS_PROVIDER` wins over Sidekiq's, and neither is passed over when it is wrong.
+#[test]
+fn kiqs_own_variable_may_name_the_one_with_the_address() {
+    let given =
+        || Given::default().variable("FAILOVER_URL", "redis://:hush@b:1/0").variable("REDIS_URL", "redis://c:1/0");
+    let settings =
+        given().variable("KIQ_REDIS_PROVIDER", "FAILOVER_URL").variable("REDIS_PROVIDER", "REDIS_URL").load().unwrap();
+    assert_eq!(shown(&settings, "redis.url"), "redis://b:1/0 ($FAILOVER_URL)");
+    let fault = given().variable("KIQ_REDIS_PROVIDER", "redis://h").fault();
+    assert!(fault.contains("KIQ_REDIS_PROVIDER must hold the name of a variable, not an address"), "{fault}");
+    let fault = given().variable("KIQ_REDIS_PROVIDER", "NOWHERE").fault();
+    assert!(fault.contains("KIQ_REDIS_PROVIDER names NOWHERE, and that variable is not set"), "{fault}");
+}
+
+/// A3: a timeout that the platform does not wait for is not one.
+#[test]
+fn a_timeout_beyond_the_grace_of_platforms_is_warned_of() {
+    assert_eq!(Given::toml("timeout = 29").load().unwrap().warnings, Vec::<String>::new());
+    let settings = Given::toml("timeout = 30").load().unwrap();
+    assert!(settings.warnings[0].starts_with("kiq.toml: timeout is 30 s, and Kubernetes"), "{:?}", settings.warnings);
+}
+
+#[test]
+fn retries_dead_jobs_threads_health_and_statsd_are_settings_like_all_others() {
+    let names =
+        ["max_retries", "dead_max_jobs", "dead_timeout", "blocking_threads", "blocked_after", "health", "statsd"];
+    let of = |given: Given| {
+        let settings = given.load().unwrap();
+        names.map(|name| shown(&settings, name))
+    };
+    let defaults = ["25", "10000", "180 days", "10", "100ms", "", ""].map(|value| format!("{value} (default)"));
+    assert_eq!(of(Given::default()), defaults);
+    let file = "max_retries = 3\ndead_max_jobs = 50\ndead_timeout = \"2w\"\nblocking_threads = 4\nblocked_after = \"2s\"\n\
+                health = \"0.0.0.0:7433\"\nstatsd = \"agent:8125\"";
+    let in_file = ["3", "50", "14 days", "4", "2s", "0.0.0.0:7433", "agent:8125"];
+    assert_eq!(of(Given::toml(file)), in_file.map(|value| format!("{value} (kiq.toml)")));
+    let variables = [
+        ("KIQ_MAX_RETRIES", "0", "0"),
+        ("KIQ_DEAD_MAX_JOBS", "1", "1"),
+        ("KIQ_DEAD_TIMEOUT", "172800", "2 days"),
+        ("KIQ_BLOCKING_THREADS", "9", "9"),
+        ("KIQ_BLOCKED_AFTER", "0", "0ns"),
+        ("KIQ_HEALTH", "7433", "127.0.0.1:7433"),
+        ("KIQ_STATSD", "[::1]:8125", "[::1]:8125"),
+    ];
+    let given = variables.iter().fold(Given::toml(file), |given, (name, value, _)| given.variable(name, value));
+    assert_eq!(of(given), variables.map(|(name, _, value)| format!("{value} (${name})")));
+    let mut given = Given::toml(file).variable("KIQ_HEALTH", "1");
+    given.arguments.health = Some("[::]:7433".to_owned());
+    assert_eq!(shown(&given.load().unwrap(), "health"), "[::]:7433 (--health)");
+}
+
+#[test]
+fn a_file_of_sidekiqs_says_how_much_of_the_dead_is_kept() {
+    let file = "max_retries: 4\ndead_max_jobs: 20\ndead_timeout_in_seconds: 172800\n";
+    let settings = Given::default().file("sidekiq.yml", file).load().unwrap();
+    let of = ["max_retries", "dead_max_jobs", "dead_timeout"].map(|name| shown(&settings, name));
+    assert_eq!(of, ["4", "20", "2 days"].map(|value| format!("{value} (sidekiq.yml)")));
+    assert_eq!(settings.warnings, Vec::<String>::new());
+}
+
+#[test]
+fn threads_for_blocking_jobs_are_as_many_as_jobs_at_once_and_512_at_most() {
+    let shown_of = |file: &str| shown(&Given::toml(file).load().unwrap(), "blocking_threads");
+    let file = "concurrency = 20\n[capsules.exports]\nqueues = [\"exports\"]\nconcurrency = 3";
+    assert_eq!(shown_of(file), "23 (default)");
+    assert_eq!(shown_of("concurrency = 5000"), "512 (default)");
 }
 
 #[cfg(unix)]

@@ -31,14 +31,14 @@ impl Project {
     pub(crate) fn find(package: Option<&str>) -> Result<Self, Fault> {
         let here = std::env::current_dir()?;
         let metadata = metadata(&here, &["--no-deps"])?;
-        let packages = metadata["packages"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let packages = list(&metadata, "packages");
         let folder =
-            |found: &Value| found["manifest_path"].as_str().and_then(|path| Some(Path::new(path).parent()?.to_owned()));
-        let names = || packages.iter().filter_map(|found| found["name"].as_str()).collect::<Vec<_>>().join(", ");
+            |found: &Value| text(found, "manifest_path").and_then(|path| Some(Path::new(path).parent()?.to_owned()));
+        let names = || packages.iter().filter_map(|found| text(found, "name")).collect::<Vec<_>>().join(", ");
         let found = match package {
             Some(name) => packages
                 .iter()
-                .find(|found| found["name"] == name)
+                .find(|found| text(found, "name") == Some(name))
                 .ok_or_else(|| format!("there is no package {name} here; there are {}", names()))?,
             None => packages
                 .iter()
@@ -50,24 +50,32 @@ impl Project {
                 })
                 .ok_or_else(|| format!("which package is it about? say `--package NAME`; there are {}", names()))?,
         };
-        let name = found["name"].as_str().unwrap_or_default().to_owned();
-        let targets = found["targets"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let name = text(found, "name").unwrap_or_default().to_owned();
         let of_kind = |wanted: &str| {
-            targets
-                .iter()
-                .find(|target| target["kind"].as_array().is_some_and(|kinds| kinds.iter().any(|kind| kind == wanted)))
+            let targets = list(found, "targets").iter();
+            targets.into_iter().find(|target| list(target, "kind").iter().any(|kind| kind == wanted))
         };
         let root = of_kind("lib").or_else(|| of_kind("rlib")).or_else(|| of_kind("bin"));
-        let root = root.and_then(|target| target["src_path"].as_str());
-        let dependencies = found["dependencies"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let root = root.and_then(|target| text(target, "src_path"));
+        let dependencies = list(found, "dependencies").iter();
         Ok(Project {
             folder: folder(found).unwrap_or(here),
-            edition: found["edition"].as_str().unwrap_or("2024").to_owned(),
+            edition: text(found, "edition").unwrap_or("2024").to_owned(),
             root: root.ok_or_else(|| format!("the package {name} has neither a library nor a program"))?.into(),
-            dependencies: dependencies.iter().filter_map(|one| Some(one["name"].as_str()?.to_owned())).collect(),
+            dependencies: dependencies.filter_map(|one| text(one, "name")).map(str::to_owned).collect(),
             name,
         })
     }
+}
+
+/// The list under a key; without one, nothing.
+pub(crate) fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
+    value.get(key).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+}
+
+/// The text under a key.
+pub(crate) fn text<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
+    value.get(key)?.as_str()
 }
 
 /// What `cargo metadata` says. Its own words, if it fails.

@@ -69,7 +69,10 @@ impl ::kiq::__private::Perform for Crunch {
                 ::kiq::__private::Box::pin(async move {
                     let Crunch { numbers: __a0 } = __cx.job::<Crunch>()?;
                     let __a1 = Crunch::__in0().make(&__cx).await?;
-                    let __out = ::kiq::__private::blocking(move || crunch(&__a0, __a1))
+                    let __out = ::kiq::__private::blocking(
+                            &__cx,
+                            move || crunch(&__a0, __a1),
+                        )
                         .await;
                     ::kiq::__private::finish::<
                         Crunch,

@@ -7,7 +7,7 @@ use crate::clock::Timestamp;
 use crate::error::BrokerError;
 use crate::job::BoxFuture;
 
-use super::metrics::{Deploy, MinuteDurations, Step, StepRuns};
+use super::metrics::{Deploy, Durations, Step, StepRuns};
 use super::presence::CapsuleInfo;
 
 /// Counts and pages. Nothing here changes anything, and nothing reads more than it is asked for.
@@ -57,13 +57,11 @@ pub trait Browse: fmt::Debug + Send + Sync + 'static {
     /// What ran in each step of time from `from` to `to`, both rounded down. Steps in which nothing ran are there, empty.
     fn runs(&self, from: Timestamp, to: Timestamp, step: Step) -> BoxFuture<'_, Result<Vec<StepRuns>, BrokerError>>;
 
-    /// How long the runs of one class took, minute by minute.
+    /// How many runs took how long, for each class and minute that is asked for, in order; the minutes are rounded down.
     fn durations<'a>(
         &'a self,
-        class: &'a str,
-        from: Timestamp,
-        to: Timestamp,
-    ) -> BoxFuture<'a, Result<Vec<MinuteDurations>, BrokerError>>;
+        minutes: &'a [(&'a str, Timestamp)],
+    ) -> BoxFuture<'a, Result<Vec<Durations>, BrokerError>>;
 
     /// The marks of deploys in a span of time, the earliest first.
     fn deploys(&self, from: Timestamp, to: Timestamp) -> BoxFuture<'_, Result<Vec<Deploy>, BrokerError>>;

@@ -11,9 +11,6 @@ pub const DEAD_SET_LIMIT: usize = 10_000;
 /// How long the dead set keeps a job, unless told otherwise: 180 days, Sidekiq's `dead_timeout_in_seconds`.
 pub const DEAD_SET_AGE: Duration = Duration::from_secs(15_552_000);
 
-/// The largest number there may be: what Redis takes as a rank, with room to spare.
-const MOST_DEAD: usize = 1_000_000_000;
-
 /// How much the dead set keeps. Whatever goes beyond leaves it, the oldest first, each time a job is added.
 ///
 /// Ruby processes on the same Redis trim by limits of their own: the tightest of all counts.
@@ -41,11 +38,14 @@ impl Default for DeadLimits {
 }
 
 impl DeadLimits {
+    /// The largest number of jobs there may be: what Redis takes as a rank, with room to spare.
+    pub(crate) const MOST_JOBS: usize = 1_000_000_000;
+
     /// At most so many jobs: from 1 to 1,000,000,000, and what is beyond is taken for the nearest of these. A job that shall not be
     /// kept at all says so itself: `#[job(dead = false)]`.
     #[must_use]
     pub fn jobs(mut self, jobs: usize) -> Self {
-        self.jobs = jobs.clamp(1, MOST_DEAD);
+        self.jobs = jobs.clamp(1, Self::MOST_JOBS);
         self
     }
 
@@ -91,6 +91,6 @@ mod tests {
     fn limits_that_would_lose_the_job_that_is_added_are_not_taken() {
         let none = DeadLimits::default().jobs(0).age(Duration::ZERO);
         assert_eq!((none.max_jobs(), none.max_age()), (1, Duration::from_secs(60)));
-        assert_eq!(DeadLimits::default().jobs(usize::MAX).max_jobs(), MOST_DEAD);
+        assert_eq!(DeadLimits::default().jobs(usize::MAX).max_jobs(), DeadLimits::MOST_JOBS);
     }
 }

@@ -11,7 +11,7 @@ use super::browse::{
     Browse, Day, Entry, JobSet, Place, ProcessState, QueueState, Running, ScanFrom, Scanned, Span, Stats, StoreInfo,
 };
 use super::manage::{Manage, Move};
-use super::metrics::{Deploy, MinuteDurations, Step, StepRuns};
+use super::metrics::{Deploy, Durations, Step, StepRuns};
 use super::presence::Signal;
 
 /// Stands in front of another broker. It reads and manages what that one keeps.
@@ -73,11 +73,9 @@ impl<T: Front> Browse for T {
 
     fn durations<'a>(
         &'a self,
-        class: &'a str,
-        from: Timestamp,
-        to: Timestamp,
-    ) -> BoxFuture<'a, Result<Vec<MinuteDurations>, BrokerError>> {
-        self.behind().durations(class, from, to)
+        minutes: &'a [(&'a str, Timestamp)],
+    ) -> BoxFuture<'a, Result<Vec<Durations>, BrokerError>> {
+        self.behind().durations(minutes)
     }
 
     fn deploys(&self, from: Timestamp, to: Timestamp) -> BoxFuture<'_, Result<Vec<Deploy>, BrokerError>> {

@@ -80,8 +80,45 @@ pub struct ClassTotals {
 /// The beginning of a step, and what ran in it, by class.
 pub type StepRuns = (Timestamp, Vec<ClassTotals>);
 
+/// How many runs took how long: the counters of [`HISTOGRAM_BOUNDS_MS`], and one for everything longer. Only runs that succeeded
+/// are counted, as in Sidekiq.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Durations(pub [u64; HISTOGRAM_BUCKETS]);
+
+impl Durations {
+    /// How many runs they count.
+    pub fn count(&self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    /// At most so long took that share of the runs (0.95, say): the bound of the counter, so the truth is below. `None` without
+    /// runs, or when it is longer than the last bound.
+    pub fn percentile(&self, share: f64) -> Option<Duration> {
+        let all = self.count();
+        let wanted = (all as f64 * share.clamp(0.0, 1.0)).ceil().max(1.0) as u64;
+        let mut so_far = 0;
+        for (count, bound) in self.0.iter().zip(HISTOGRAM_BOUNDS_MS) {
+            so_far += count;
+            if so_far >= wanted {
+                return Some(Duration::from_millis(bound));
+            }
+        }
+        None
+    }
+}
+
+impl std::iter::Sum for Durations {
+    fn sum<I: Iterator<Item = Durations>>(all: I) -> Durations {
+        let mut sum = Durations::default();
+        for one in all {
+            sum.0.iter_mut().zip(one.0).for_each(|(sum, count)| *sum += count);
+        }
+        sum
+    }
+}
+
 /// The beginning of a minute, and how many runs of one class took how long.
-pub type MinuteDurations = (Timestamp, [u64; HISTOGRAM_BUCKETS]);
+pub type MinuteDurations = (Timestamp, Durations);
 
 /// What one class ran since the last telling.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,6 +147,15 @@ mod tests {
         let of = |millis| bucket(Duration::from_millis(millis));
         assert_eq!([of(0), of(19), of(20), of(29), of(334_999), of(335_000)], [0, 0, 1, 1, 24, 25]);
         assert_eq!(bucket(Duration::MAX), 25);
+    }
+
+    #[test]
+    fn a_percentile_is_the_bound_that_so_many_runs_are_below() {
+        let mut counts = [0; HISTOGRAM_BUCKETS];
+        (counts[0], counts[4], counts[25]) = (90, 9, 1);
+        let of = |share| Durations(counts).percentile(share).map(|time| time.as_millis());
+        assert_eq!([of(0.5), of(0.9), of(0.95), of(0.999)], [Some(20), Some(20), Some(100), None]);
+        assert_eq!(Durations::default().percentile(0.5), None);
     }
 
     #[test]

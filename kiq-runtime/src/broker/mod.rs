@@ -38,7 +38,7 @@ pub use dead::{DEAD_SET_AGE, DEAD_SET_LIMIT, DeadLimits};
 pub use front::Front;
 pub use manage::{Destination, Manage, Move};
 pub use memory::MemoryBroker;
-pub use metrics::{ClassRuns, ClassTotals, Deploy, Step};
+pub use metrics::{ClassRuns, ClassTotals, Deploy, Durations, Step};
 pub use presence::{Beat, CapsuleInfo, Heard, Identity, OrderMode, Presence, ProcessInfo, Signal, Work};
 
 /// A store of jobs.

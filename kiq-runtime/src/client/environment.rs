@@ -21,14 +21,15 @@ pub(crate) fn redis_of_environment(
     if let Some(url) = full("KIQ_REDIS_URL")? {
         return Ok(Some(("KIQ_REDIS_URL".to_owned(), url)));
     }
-    if let Some(name) = full("REDIS_PROVIDER")? {
-        let name = name.trim().to_owned();
+    for provider in ["KIQ_REDIS_PROVIDER", "REDIS_PROVIDER"] {
+        let Some(name) = full(provider)? else { continue };
+        let (provider, name) = (provider.to_owned(), name.trim().to_owned());
         if name.contains(':') {
-            return Err(EnvironmentError::ProviderHoldsUrl);
+            return Err(EnvironmentError::ProviderHoldsUrl { provider });
         }
         return match full(&name)? {
             Some(url) => Ok(Some((name, url))),
-            None => Err(EnvironmentError::ProviderUnset { variable: name }),
+            None => Err(EnvironmentError::ProviderUnset { provider, variable: name }),
         };
     }
     Ok(full("REDIS_URL")?.map(|url| ("REDIS_URL".to_owned(), url)))
@@ -44,12 +45,17 @@ pub enum EnvironmentError {
         /// The variable.
         variable: String,
     },
-    /// `REDIS_PROVIDER` holds an address.
-    #[error("REDIS_PROVIDER must hold the name of a variable, not an address; put the address into REDIS_URL")]
-    ProviderHoldsUrl,
-    /// `REDIS_PROVIDER` names a variable that is not there.
-    #[error("REDIS_PROVIDER names {variable}, and that variable is not set")]
+    /// `KIQ_REDIS_PROVIDER` or `REDIS_PROVIDER` holds an address.
+    #[error("{provider} must hold the name of a variable, not an address; put the address into REDIS_URL")]
+    ProviderHoldsUrl {
+        /// Which of the two.
+        provider: String,
+    },
+    /// `KIQ_REDIS_PROVIDER` or `REDIS_PROVIDER` names a variable that is not there.
+    #[error("{provider} names {variable}, and that variable is not set")]
     ProviderUnset {
+        /// Which of the two.
+        provider: String,
         /// The variable.
         variable: String,
     },
@@ -72,10 +78,12 @@ mod tests {
     }
 
     #[test]
-    fn the_environment_names_a_redis_in_four_ways() {
+    fn the_environment_names_a_redis_in_five_ways() {
         let found = |variables: &[(&str, &str)]| url(variables).unwrap().1;
         assert_eq!(found(&[("KIQ_REDIS_URL", "a"), ("REDIS_PROVIDER", "X"), ("REDIS_URL", "c")]), "a");
         assert_eq!(found(&[("REDIS_PROVIDER", "X"), ("X", "b"), ("REDIS_URL", "c")]), "b");
+        let both = [("KIQ_REDIS_PROVIDER", "X"), ("REDIS_PROVIDER", "Y"), ("X", "b"), ("Y", "d")];
+        assert_eq!(found(&both), "b");
         assert_eq!(found(&[("REDIS_URL", "c")]), "c");
         assert_eq!(found(&[]), "redis://127.0.0.1:6379/0");
     }
@@ -85,6 +93,10 @@ mod tests {
         let says = |variables: &[(&str, &str)]| url(variables).unwrap_err().to_string();
         assert!(says(&[("REDIS_URL", " \n")]).starts_with("REDIS_URL is set but empty"));
         assert!(says(&[("REDIS_PROVIDER", "redis://h")]).contains("name of a variable, not an address"));
+        assert_eq!(
+            says(&[("KIQ_REDIS_PROVIDER", "X"), ("REDIS_URL", "c")]),
+            "KIQ_REDIS_PROVIDER names X, and that variable is not set"
+        );
         assert_eq!(says(&[("REDIS_PROVIDER", "X")]), "REDIS_PROVIDER names X, and that variable is not set");
     }
 }

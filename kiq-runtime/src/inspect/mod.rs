@@ -21,8 +21,8 @@ use crate::job::Payload;
 
 pub use crate::broker::metrics::{HISTOGRAM_BOUNDS_MS, HISTOGRAM_BUCKETS};
 pub use crate::broker::{
-    CapsuleInfo, ClassTotals, Day, Deploy, Entry, JobSet, OrderMode, Place, ProcessState, Running, Signal, Span, Stats,
-    Step, StoreInfo,
+    CapsuleInfo, ClassTotals, Day, Deploy, Durations, Entry, JobSet, OrderMode, Place, ProcessState, Running, Signal,
+    Span, Stats, Step, StoreInfo,
 };
 pub use crate::clock::parse_duration;
 pub use act::{Act, ActError, Acted, Count, Outcome, Selection};

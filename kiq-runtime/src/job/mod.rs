@@ -5,6 +5,7 @@
 
 pub mod active_job;
 pub mod args;
+pub(crate) mod blocking;
 pub mod cattr;
 pub mod chain;
 pub mod context;

@@ -36,6 +36,7 @@ pub use crate::job::{
 
 pub use self::scope::{AnyQueue, Defaults, Here, NoDefaults, Nothing, Queues, Scope};
 
+use crate::job::blocking::BlockingThreads;
 use crate::job::current::Context;
 use crate::job::failure::OutputError;
 use crate::job::options::{MAX_RETRIES, queue_name_fault, retry_for_fault};
@@ -248,14 +249,23 @@ pub fn assert_send<F: Future + Send>(future: F) -> F {
     future
 }
 
-/// Runs a blocking function on the threads that are there for it, inside the caller's tracing span and with the values that
-/// travel with the job.
+/// Runs a blocking function on one of the threads that the worker has for it, once one is free, inside the caller's tracing
+/// span and with the values that travel with the job.
 ///
 /// Its panic goes on in the caller, where the worker catches it.
-pub async fn blocking<R: Send + 'static>(function: impl FnOnce() -> R + Send + 'static) -> R {
+pub async fn blocking<R: Send + 'static>(job: &JobContext, function: impl FnOnce() -> R + Send + 'static) -> R {
+    let thread = match job.state().get::<BlockingThreads>() {
+        Some(threads) => threads.take().await,
+        None => None,
+    };
     let (span, context) = (tracing::Span::current(), Context::here());
     let _runs = crate::awaits::blocking();
-    match tokio::task::spawn_blocking(move || context.sync_scope(|| span.in_scope(function))).await {
+    // The thread is taken until the function returns: one that was given up at a stop still has it.
+    let run = move || {
+        let _thread = thread;
+        context.sync_scope(|| span.in_scope(function))
+    };
+    match tokio::task::spawn_blocking(run).await {
         Ok(out) => out,
         Err(ended) => match ended.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),

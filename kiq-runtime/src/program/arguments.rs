@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, Command, value_parser};
 
+use super::inventory::Form;
 use super::settings::Arguments;
 
 /// What the program is asked to do.
@@ -19,7 +20,7 @@ pub(super) struct Request {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Show {
     Settings,
-    Jobs,
+    Jobs(Form),
     RubyStubs,
 }
 
@@ -31,7 +32,8 @@ fn command(name: &'static str, version: &'static str) -> Command {
         .about("Takes jobs from Redis and performs them.")
         .after_help(
             "Arguments win over the environment (KIQ_QUEUES, KIQ_CONCURRENCY, KIQ_TIMEOUT, KIQ_TAG, KIQ_ENV, KIQ_CONFIG, \
-             KIQ_REDIS_URL, REDIS_PROVIDER, REDIS_URL, KIQ_LOG, KIQ_LOG_FORMAT), that over the file.\n\n\
+             KIQ_HEALTH, KIQ_REDIS_URL, KIQ_REDIS_PROVIDER, REDIS_PROVIDER, REDIS_URL, KIQ_LOG, KIQ_LOG_FORMAT and others), that \
+             over the file; --show-config prints what came of it.\n\n\
              Signals: TERM and INT stop, TSTP takes no more jobs, TTIN logs what every processor is doing.\n\
              Exit codes: 0 stopped as told, 2 wrong arguments, 69 Redis cannot be used, 70 the program's own set-up failed, \
              78 wrong configuration.",
@@ -45,10 +47,11 @@ fn command(name: &'static str, version: &'static str) -> Command {
         .arg(option("environment", 'e', "NAME", "The section of the file to use"))
         .arg(option("tag", 'g', "TAG", "A label for people, shown wherever processes are listed"))
         .arg(option("config", 'C', "FILE", "The configuration: kiq.toml, or a sidekiq.yml").value_parser(value_parser!(PathBuf)))
+        .arg(Arg::new("health").long("health").value_name("PORT").help("Answer /live and /ready (and /metrics) there: a port of the loopback, or 0.0.0.0:PORT"))
         .arg(Arg::new("verbose").long("verbose").short('v').help("Log each job's start and end, too").action(ArgAction::SetTrue))
         .arg(Arg::new("show-config").long("show-config").help("Print every setting and who said it, and exit").action(ArgAction::SetTrue))
         .arg(Arg::new("ruby-stubs").long("ruby-stubs").help("Print Ruby classes with which Sidekiq's client enqueues these jobs, and exit").action(ArgAction::SetTrue))
-        .arg(Arg::new("jobs").long("jobs").help("Print the jobs that this program can perform, and exit").action(ArgAction::SetTrue))
+        .arg(Arg::new("jobs").long("jobs").value_name("FORM").help("Print the jobs that this program can perform, and exit: as a table, or with --jobs=json for programs").num_args(0..=1).require_equals(true).default_missing_value("table").value_parser(["table", "json"]))
 }
 
 /// Reads them; or answers what to print, and with which code to exit.
@@ -59,8 +62,10 @@ pub(super) fn read(
 ) -> Result<Request, clap::Error> {
     let matches = command(name, version).try_get_matches_from(given)?;
     let one = |name: &str| matches.get_one::<String>(name).cloned();
-    let shows = [("show-config", Show::Settings), ("jobs", Show::Jobs), ("ruby-stubs", Show::RubyStubs)];
+    let shows = [("show-config", Show::Settings), ("ruby-stubs", Show::RubyStubs)];
     let show = shows.into_iter().find_map(|(name, show)| matches.get_flag(name).then_some(show));
+    let jobs = one("jobs").map(|form| Show::Jobs(if form == "json" { Form::Json } else { Form::Table }));
+    let show = jobs.or(show);
     Ok(Request {
         arguments: Arguments {
             queues: matches.get_many::<String>("queue").into_iter().flatten().cloned().collect(),
@@ -69,6 +74,7 @@ pub(super) fn read(
             tag: one("tag"),
             environment: one("environment"),
             config: matches.get_one::<PathBuf>("config").cloned(),
+            health: one("health"),
         },
         is_verbose: matches.get_flag("verbose"),
         show,
@@ -88,13 +94,13 @@ mod tests {
     fn sidekiqs_arguments_are_understood() {
         let given = [
             "worker", "-q", "high,3", "-q", "low", "-c", "10", "-t", "8", "-e", "test", "-g", "shop", "-C", "a.toml",
-            "-v",
+            "-v", "--health", "7433",
         ];
         let request = read("worker", "1", given.map(OsString::from)).unwrap();
-        let Arguments { queues, concurrency, timeout, tag, environment, config } = request.arguments;
+        let Arguments { queues, concurrency, timeout, tag, environment, config, health } = request.arguments;
         assert_eq!(queues, ["high,3", "low"]);
-        let texts = [concurrency, timeout, tag, environment].map(Option::unwrap);
-        assert_eq!(texts, ["10", "8", "shop", "test"]);
+        let texts = [concurrency, timeout, tag, environment, health].map(Option::unwrap);
+        assert_eq!(texts, ["10", "8", "shop", "test", "7433"]);
         assert_eq!((config, request.is_verbose, request.show), (Some("a.toml".into()), true, None));
     }
 

@@ -3,7 +3,12 @@
 pub mod settings;
 
 mod arguments;
+#[cfg(any(feature = "prometheus", feature = "statsd"))]
+mod exporters;
 mod file;
+#[cfg(feature = "health")]
+mod health;
+mod inventory;
 #[cfg(unix)]
 mod notify;
 mod ruby;
@@ -17,8 +22,7 @@ use std::process::ExitCode;
 
 use crate::app::App;
 use crate::client;
-use crate::job::options::DEFAULT_RETRIES;
-use crate::job::{JobDef, Registry, Retry};
+use crate::job::Registry;
 use crate::logs;
 use crate::worker::{WorkerBuilder, WorkerError};
 
@@ -35,6 +39,9 @@ const SOFTWARE: u8 = 70;
 
 /// The exit code for a configuration that cannot be used: `EX_CONFIG`.
 const CONFIG: u8 = 78;
+
+/// Threads for blocking code that is no job's: files and name lookups.
+const OTHER_BLOCKING: usize = 32;
 
 type SetUp = Box<dyn FnOnce(Settings) -> Pin<Box<dyn Future<Output = Result<App, Box<dyn Error + Send + Sync>>>>>>;
 
@@ -142,7 +149,7 @@ impl Program {
             }
         };
         match request.show {
-            Some(Show::Jobs) => return show_jobs(),
+            Some(Show::Jobs(form)) => return inventory::show(form),
             Some(Show::RubyStubs) => return show_stubs(self.name),
             Some(Show::Settings) | None => {}
         }
@@ -159,7 +166,14 @@ impl Program {
         for warning in &settings.warnings {
             tracing::warn!("{warning}");
         }
-        let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        if let Err(error) = check_features(&settings) {
+            return fail(CONFIG, &error);
+        }
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .max_blocking_threads(settings.worker_threads_for_blocking() + OTHER_BLOCKING)
+            .enable_all()
+            .build();
+        let runtime = match runtime {
             Ok(runtime) => runtime,
             Err(error) => return fail(SOFTWARE, &error),
         };
@@ -174,17 +188,40 @@ impl Program {
             Ok(client) => client,
             Err(error) => return fail(CONFIG, &error),
         };
+        #[cfg(any(feature = "prometheus", feature = "statsd"))]
+        let exporters = match exporters::install(&settings) {
+            Ok(exporters) => exporters,
+            Err(error) => return fail(CONFIG, &error),
+        };
+        #[cfg(feature = "health")]
+        let answers = health::Answers {
+            #[cfg(feature = "prometheus")]
+            prometheus: exporters.prometheus.clone(),
+            ..Default::default()
+        };
+        #[cfg(feature = "health")]
+        if let Some(at) = settings.health.value {
+            match health::start(at, answers.clone()) {
+                Ok(at) => tracing::info!(%at, "health is answered: /live, /ready and /metrics"),
+                Err(error) => return fail(CONFIG, &format!("{}: {error}", settings.health.from)),
+            }
+        }
         // Jobs enqueue others without being given a client.
         client::init(client.clone());
-        let worker = settings.worker().client(client);
+        let said = settings.clone();
         let app = match (self.set_up)(settings).await {
             Ok(app) => app,
             Err(error) => return fail(SOFTWARE, &*error),
         };
-        let worker = match (self.tune)(worker.app(&app)).build() {
+        #[cfg(any(feature = "prometheus", feature = "statsd"))]
+        let app = if exporters.any { app.meter(crate::meters::Metrics::new()) } else { app };
+        let worker = said.worker(&app).client(client);
+        let worker = match (self.tune)(worker).build() {
             Ok(worker) => worker,
             Err(error) => return fail(CONFIG, &error),
         };
+        #[cfg(feature = "health")]
+        let _ = answers.worker.set(worker.controls());
         #[cfg(unix)]
         let told = tokio::spawn(notify::tell_systemd(worker.events()));
         let ended = worker.run().await;
@@ -196,6 +233,21 @@ impl Program {
             Err(error) => fail(UNAVAILABLE, &error),
         }
     }
+}
+
+/// What is asked for must be there: a worker without the port that its platform asks would be killed for it.
+fn check_features(settings: &Settings) -> Result<(), SettingsError> {
+    let mut problems = Vec::new();
+    let mut missing = |is_said: bool, is_built: bool, from: &Origin, name: &str| {
+        if is_said && !is_built {
+            problems.push(format!(
+                "{from}: {name} is set, and this program was built without it; add the feature `{name}` to kiq in Cargo.toml"
+            ));
+        }
+    };
+    missing(settings.health.value.is_some(), cfg!(feature = "health"), &settings.health.from, "health");
+    missing(!settings.statsd.value.is_empty(), cfg!(feature = "statsd"), &settings.statsd.from, "statsd");
+    if problems.is_empty() { Ok(()) } else { Err(SettingsError { problems }) }
 }
 
 fn start_logs(request: &Request) -> Result<(), logs::LogsError> {
@@ -221,30 +273,6 @@ fn show_settings(settings: &Settings) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// What is linked into this program, with where it stands.
-fn show_jobs() -> ExitCode {
-    let registry = match Registry::linked() {
-        Ok(registry) => registry,
-        Err(error) => return fail(CONFIG, &error),
-    };
-    let mut out = std::io::stdout().lock();
-    for job in registry.iter() {
-        if writeln!(
-            out,
-            "{:<28} {:<14} {:<16} {}",
-            job.name,
-            job.options.queue,
-            retries(job),
-            format_args!("{}:{}", job.file, job.line)
-        )
-        .is_err()
-        {
-            break;
-        }
-    }
-    ExitCode::SUCCESS
-}
-
 fn show_stubs(program: &str) -> ExitCode {
     let registry = match Registry::linked() {
         Ok(registry) => registry,
@@ -253,15 +281,6 @@ fn show_stubs(program: &str) -> ExitCode {
     // If nobody reads it, that is no reason to fail.
     let _ = std::io::stdout().lock().write_all(ruby_stubs(&registry, program).as_bytes());
     ExitCode::SUCCESS
-}
-
-fn retries(job: &JobDef) -> String {
-    match job.options.retry {
-        Retry::Never => "no retry".to_owned(),
-        Retry::Max(retries) => format!("{retries} retries"),
-        Retry::For(time) => format!("retries for {time:?}"),
-        Retry::Default => format!("{DEFAULT_RETRIES} retries"),
-    }
 }
 
 /// Says on standard error why the program ends: logs may be off, or not started.

@@ -13,6 +13,7 @@ use tokio::sync::{Notify, watch};
 use crate::broker::{Settled, UnitOfWork};
 use crate::events::Event;
 use crate::job::JobContext;
+use crate::meters::{End, Run};
 
 use super::Shared;
 use super::pauses::Pauses;
@@ -140,6 +141,8 @@ impl Acks {
         self.told_so_far.fetch_add(count as u64, Ordering::Release);
         self.told.send_modify(|told| *told += count as u64);
         for ((job, elapsed, _alone), settled) in rest.into_iter().zip(settled) {
+            let end = if settled == Settled::Stale { End::Stale } else { End::Done };
+            shared.meters.each(|meter| meter.run(&Run::new(job.class(), job.queue(), end, elapsed)));
             if settled == Settled::Stale {
                 tracing::warn!(
                     class = job.class(),

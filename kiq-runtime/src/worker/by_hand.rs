@@ -12,6 +12,7 @@ use crate::events::Event;
 use crate::job::{Failure, JobContext, Payload};
 
 use super::perform::Ended;
+use super::watchdog::Pulse;
 use super::{Shared, Worker, heartbeat, perform, poller, settle};
 
 /// A worker driven by hand, made by [`WorkerBuilder::by_hand`](super::WorkerBuilder::by_hand).
@@ -75,7 +76,7 @@ impl ByHand {
     /// # Cancel safety
     /// Dropping it is the death of the process in the middle of the job: nothing is settled.
     pub async fn perform(&self, unit: UnitOfWork) -> Option<Event> {
-        let ended = perform::perform(&self.shared, &unit).await;
+        let ended = perform::perform(&self.shared, &unit, &Pulse::default()).await;
         self.end(unit, ended).await
     }
 

@@ -34,7 +34,12 @@ impl Running {
         }
         let mut fetcher = JoinSet::new();
         let order = QueueOrder::new(capsule);
-        fetcher.spawn(Fetcher::new(Arc::clone(shared), Arc::clone(&desk), order, capsule.concurrency).run());
+        let fetching = shared.controls.vitals.fetching();
+        let fetches = Fetcher::new(Arc::clone(shared), Arc::clone(&desk), order, capsule.concurrency).run();
+        fetcher.spawn(async move {
+            let _fetching = fetching;
+            fetches.await;
+        });
         Running { desk, fetcher, processors }
     }
 

@@ -9,6 +9,7 @@ use crate::client::{Client, EnqueueError, default_client};
 use crate::events::Events;
 use crate::job::options::{DEFAULT_QUEUE, MAX_RETRIES, queue_name_fault};
 use crate::job::{MissingState, Perform, Registry, RegistryError, State};
+use crate::meters::Meters;
 use crate::middleware::{RunChain, RunMiddleware};
 use crate::reports::Handlers;
 use crate::retry::{Backoff, RetryPolicy};
@@ -35,6 +36,17 @@ pub const DEFAULT_MAX_UNACKED: usize = 256;
 
 /// How often the processes together look for due jobs: Sidekiq's `average_scheduled_poll_interval`.
 pub const DEFAULT_POLL_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How long a job may keep a thread of the runtime before it is told of.
+pub const DEFAULT_BLOCKED_AFTER: Duration = Duration::from_millis(100);
+
+/// The most threads for blocking jobs that a worker may be asked for.
+pub const MAX_BLOCKING_THREADS: usize = 10_000;
+
+/// The threads for blocking jobs of a worker that does not say, by its jobs at once: tokio has 512 unless told otherwise.
+pub(crate) fn default_blocking_threads(all_at_once: usize) -> usize {
+    all_at_once.clamp(1, 512)
+}
 
 /// A queue of a capsule, with its weight if it has one: from `"high"` or `("high", 3)`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,6 +148,12 @@ impl Capsule {
         self
     }
 
+    /// Jobs at once.
+    #[cfg(feature = "cli")]
+    pub(crate) fn jobs_at_once(&self) -> usize {
+        self.concurrency
+    }
+
     pub(crate) fn check(&self) -> Result<(), BuildError> {
         let capsule = || self.name.clone();
         if !(1..=MAX_CONCURRENCY).contains(&self.concurrency) {
@@ -193,6 +211,7 @@ pub struct WorkerBuilder {
     tuning: Tuning,
     around: RunChain,
     handlers: Handlers,
+    meters: Meters,
 }
 
 /// Which jobs to know.
@@ -215,6 +234,17 @@ pub(crate) struct Tuning {
     pub(crate) dead: Option<DeadLimits>,
     pub(crate) tag: String,
     pub(crate) max_unacked: usize,
+    /// `None`: as many as there are jobs at once.
+    pub(crate) blocking_threads: Option<usize>,
+    /// Zero: nothing is watched.
+    pub(crate) blocked_after: Duration,
+}
+
+impl Tuning {
+    pub(crate) fn blocking_threads(&self, capsules: &[CapsuleInfo]) -> usize {
+        let all_at_once = || capsules.iter().map(|capsule| capsule.concurrency).fold(0, usize::saturating_add);
+        self.blocking_threads.unwrap_or_else(|| default_blocking_threads(all_at_once()))
+    }
 }
 
 impl WorkerBuilder {
@@ -234,9 +264,12 @@ impl WorkerBuilder {
                 dead: None,
                 tag: String::new(),
                 max_unacked: DEFAULT_MAX_UNACKED,
+                blocking_threads: None,
+                blocked_after: DEFAULT_BLOCKED_AFTER,
             },
             around: RunChain::default(),
             handlers: Handlers::default(),
+            meters: Meters::default(),
         }
     }
 
@@ -276,6 +309,7 @@ impl WorkerBuilder {
         self.state.extend(&app.state());
         self.around.extend(&app.around_runs);
         self.handlers = app.handlers.clone();
+        self.meters = app.meters.clone();
         if let Some(backoff) = &app.backoff {
             self.tuning.retry.backoff = backoff.clone();
         }
@@ -363,6 +397,23 @@ impl WorkerBuilder {
         self
     }
 
+    /// How many blocking jobs (`fn` and not `async fn`) have a thread at the same time, 1 to 10,000. Default: one for each job at
+    /// once, 512 at most. Those beyond wait, and their run time counts from when they were taken.
+    ///
+    /// The threads are tokio's, which has 512 for all blocking code of a program unless its builder says otherwise
+    /// (`max_blocking_threads`; a `Program` does).
+    pub fn blocking_threads(mut self, threads: usize) -> Self {
+        self.tuning.blocking_threads = Some(threads);
+        self
+    }
+
+    /// How long a job may keep a thread of the runtime, without an await, before a warning names it and
+    /// [`Event::Blocked`](crate::events::Event::Blocked) is told. Default: 100 ms; zero: never.
+    pub fn blocked_after(mut self, time: Duration) -> Self {
+        self.tuning.blocked_after = time;
+        self
+    }
+
     /// A label for people on the pages that list processes: the application's name, say.
     pub fn tag(mut self, tag: impl Into<String>) -> Self {
         self.tuning.tag = tag.into();
@@ -405,6 +456,11 @@ impl WorkerBuilder {
         if registry.is_empty() {
             return Err(BuildError::NoJobs);
         }
+        if let Some(threads) = self.tuning.blocking_threads
+            && !(1..=MAX_BLOCKING_THREADS).contains(&threads)
+        {
+            return Err(BuildError::BlockingThreads { value: threads });
+        }
         let minimum = Duration::from_millis(30);
         if self.tuning.lease < minimum {
             return Err(BuildError::ShortLease { lease: self.tuning.lease, minimum });
@@ -426,6 +482,7 @@ impl WorkerBuilder {
             tuning: self.tuning,
             around: self.around,
             handlers: self.handlers,
+            meters: self.meters,
             events: Events::default(),
             controls: super::Controls::new(),
         })
@@ -477,6 +534,12 @@ pub enum BuildError {
     Concurrency {
         /// The capsule.
         capsule: String,
+        /// The number.
+        value: usize,
+    },
+    /// Blocking jobs would never run, or on too many threads.
+    #[error("{value} threads for blocking jobs were asked for; it must be from 1 to 10000")]
+    BlockingThreads {
         /// The number.
         value: usize,
     },

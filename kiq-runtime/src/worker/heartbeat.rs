@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use crate::broker::{Beat, Heard};
 
-use super::{Phase, Shared, fitness, poller, reclaimer, tally, ticker};
+use super::{Phase, Shared, fitness, gauges, poller, reclaimer, tally, ticker, watchdog};
 
 /// The background duties at work.
 #[derive(Debug)]
@@ -45,11 +45,13 @@ pub(super) fn start_duties(shared: &Arc<Shared>) -> std::io::Result<Duties> {
     let shared = Arc::clone(shared);
     thread::Builder::new().name("kiq-heartbeat".to_owned()).spawn(move || {
         runtime.block_on(async {
-            let (mut was_well, mut known) = (true, None);
+            let (mut was_well, mut known, mut told) = (true, None, watchdog::Told::default());
             tokio::join!(
                 ticker::tick_or(stopped.clone(), &shared.beat_soon, async || beat(&shared, &mut was_well).await),
                 ticker::tick(stopped.clone(), async || reclaimer::reclaim(&shared).await),
                 ticker::tick(stopped.clone(), async || fitness::look(&shared, &mut known).await),
+                ticker::tick(stopped.clone(), async || gauges::look(&shared).await),
+                ticker::tick(stopped.clone(), async || watchdog::look(&shared, &mut told)),
                 poll_while_running(&shared, stopped.clone()),
                 dump_when_asked(&shared, stopped.clone()),
             );
@@ -70,7 +72,9 @@ async fn poll_while_running(shared: &Shared, stopped: watch::Receiver<bool>) {
 /// One heartbeat, and how long until the next.
 async fn beat(shared: &Shared, was_well: &mut bool) -> Duration {
     let every = shared.tuning.lease / 3;
-    match shared.consumer.beat(&words(shared)).await {
+    let words = words(shared);
+    gauges::tell_process(shared, words.work.len(), words.rss_kib);
+    match shared.consumer.beat(&words).await {
         Ok(Heard { signal, paused }) => {
             // Before the beat is counted: who waits for the first one then knows what is paused.
             shared.paused.send_if_modified(|known| {
@@ -79,6 +83,7 @@ async fn beat(shared: &Shared, was_well: &mut bool) -> Duration {
                 is_new
             });
             shared.beats.send_modify(|count| *count += 1);
+            shared.controls.vitals.beat(shared.tuning.lease);
             *was_well = true;
             tally::tell(shared).await;
             if let Some(signal) = signal {

@@ -13,6 +13,8 @@ mod desk;
 mod exhausted;
 mod fetcher;
 mod fitness;
+mod gauges;
+pub mod health;
 mod heartbeat;
 mod order;
 mod pauses;
@@ -29,6 +31,7 @@ mod signals;
 mod suspect;
 mod tally;
 mod ticker;
+mod watchdog;
 mod work;
 
 use std::fmt;
@@ -44,19 +47,24 @@ use crate::client::Client;
 use crate::clock::{Clock, instant};
 use crate::error::BrokerError;
 use crate::events::{Event, EventStream, Events};
+use crate::job::blocking::BlockingThreads;
 use crate::job::{Registry, State};
+use crate::meters::Meters;
 use crate::middleware::RunChain;
 use crate::reports::Handlers;
 
 pub use by_hand::ByHand;
 pub use config::{BuildError, Capsule, QueueSpec, WorkerBuilder};
+pub use health::Health;
 pub use reruns::Reruns;
 
 use acks::Acks;
 use config::Tuning;
+use health::Vitals;
 use reporter::Reporter;
 use reruns::Counts;
 use tally::Tally;
+use watchdog::Ticks;
 use work::WorkTable;
 
 /// The longest pause between two looks at a store that does not answer.
@@ -97,6 +105,7 @@ pub struct Worker {
     tuning: Tuning,
     around: RunChain,
     handlers: Handlers,
+    meters: Meters,
     events: Events,
     controls: Controls,
 }
@@ -113,9 +122,12 @@ struct Shared {
     /// What is wrapped around runs.
     around: RunChain,
     reporter: Reporter,
+    meters: Meters,
     events: Events,
     controls: Controls,
     work: WorkTable,
+    /// The watchdog's clock.
+    ticks: Ticks,
     acks: Acks,
     tally: Tally,
     /// One suspect at a time: see `suspect.rs`.
@@ -145,6 +157,7 @@ pub struct Controls {
     stopping: Arc<watch::Sender<bool>>,
     dumps: Arc<tokio::sync::Notify>,
     reruns: Counts,
+    vitals: Vitals,
 }
 
 impl Controls {
@@ -154,6 +167,7 @@ impl Controls {
             stopping: Arc::new(watch::channel(false).0),
             dumps: Arc::default(),
             reruns: Counts::default(),
+            vitals: Vitals::new(),
         }
     }
 
@@ -180,6 +194,16 @@ impl Controls {
     /// The jobs that run again by what this worker saw, by cause. Still answers when it has stopped.
     pub fn reruns(&self) -> Reruns {
         self.reruns.so_far()
+    }
+
+    /// Whether this worker is ready for jobs, and if not, why: it has not started yet, is quiet, its heartbeats are not
+    /// confirmed, or a capsule has ended. Asks nobody, so it answers at once.
+    pub fn health(&self) -> Health {
+        let mut unready = self.vitals.faults(self.is_running());
+        if unready.is_empty() && !self.is_running() {
+            unready.push("the worker was told to take no more jobs".to_owned());
+        }
+        Health { unready }
     }
 
     fn obey(&self, signal: Signal) {
@@ -295,8 +319,10 @@ impl Worker {
         });
         let reports = shared.reporter.start();
         let capsules: Vec<_> = capsules.iter().map(|capsule| capsule::Running::start(&shared, capsule)).collect();
+        shared.controls.vitals.started(capsules.len());
         shared.events.tell(|| Event::Ready);
         shutdown::when_told(&shared, capsules, acks, reports, duties).await;
+        shared.controls.vitals.stopped();
         Ok(())
     }
 
@@ -313,19 +339,23 @@ impl Worker {
             embedded,
         };
         let max_unacked = self.tuning.max_unacked;
+        let mut state = self.state;
+        state.insert(BlockingThreads::new(self.tuning.blocking_threads(&self.capsules)));
         Arc::new(Shared {
             consumer: broker.attach(identity.clone()),
             identity,
             broker,
             clock: self.clock,
             registry: self.registry,
-            state: self.state,
+            state,
             tuning: self.tuning,
             around: self.around,
             reporter: Reporter::new(self.handlers),
+            meters: self.meters,
             events: self.events,
             controls: self.controls,
             work: WorkTable::default(),
+            ticks: Ticks::default(),
             acks: Acks::new(max_unacked),
             tally: Tally::default(),
             suspects: Arc::new(Semaphore::new(1)),
@@ -374,6 +404,8 @@ impl Worker {
             tracing::info!(capsule = capsule.name, concurrency = capsule.concurrency, mode, queues = queues.join(" "));
         }
         let running: usize = self.capsules.iter().map(|capsule| capsule.concurrency).sum();
+        let blocking_threads = self.tuning.blocking_threads(&self.capsules);
+        tracing::info!(blocking_threads, "blocking jobs run on threads of their own, so many at a time");
         let max_unacked = self.tuning.max_unacked;
         tracing::info!(max_unacked, "if this process dies, at most {} jobs run again", running + max_unacked);
         let served = |queue: &str| self.capsules.iter().any(|c| c.queues.iter().any(|(name, _)| name == queue));

@@ -19,6 +19,7 @@ use crate::job::{
 
 use super::Shared;
 use super::suspect::{self, Alone, Verdict};
+use super::watchdog::Pulse;
 
 /// How a run ended.
 pub(super) enum Ended {
@@ -39,7 +40,7 @@ pub(super) enum Ended {
     },
 }
 
-pub(super) async fn perform(shared: &Shared, unit: &UnitOfWork) -> Ended {
+pub(super) async fn perform(shared: &Shared, unit: &UnitOfWork, pulse: &Pulse) -> Ended {
     let payload = match Payload::parse_shared(&unit.payload) {
         Ok(payload) => payload,
         Err(error) => return Ended::NotAJob(error),
@@ -76,7 +77,8 @@ pub(super) async fn perform(shared: &Shared, unit: &UnitOfWork) -> Ended {
                 tracing::debug!("start");
                 within(timeout, guarded(|| shared.around.run(job.clone(), def.run))).await
             };
-            let result = current::with(carried, run.instrument(span.clone())).await;
+            let run = current::with(carried, run.instrument(span.clone()));
+            let result = pulse.watched(&shared.ticks, run).await;
             match def.options.on_arg_error {
                 OnArgError::Retry => result,
                 OnArgError::Dead => result.map_err(dead_of_arguments),

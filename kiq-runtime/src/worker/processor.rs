@@ -24,7 +24,7 @@ impl Processor {
         while let Some(unit) = self.desk.next().await {
             // No await between taking the job and writing it down: whatever ends this task finds it in the table.
             self.seat.begin(unit.clone(), self.shared.clock.now());
-            let ended = perform::perform(&self.shared, &unit).await;
+            let ended = perform::perform(&self.shared, &unit, &self.seat.pulse).await;
             let ack = settle::settle(&self.shared, unit, ended).await;
             // No await between the end of a success and this: it must not be given back as unfinished.
             self.seat.end();

@@ -10,6 +10,7 @@ use crate::broker::{Settled, Settlement, UnitOfWork};
 use crate::error::BrokerError;
 use crate::events::{Event, FailureReport, Next};
 use crate::job::{DeadJob, Disposition, Failure, JobContext, JobDef, Payload, RetryContext, RetryIn, plan, retry_in};
+use crate::meters::{self, End};
 use crate::random;
 use crate::reports::{Death, Report};
 use crate::retry::{self, Verdict};
@@ -49,11 +50,24 @@ pub(super) async fn settle(shared: &Shared, unit: UnitOfWork, ended: Ended) -> O
                 tell_trimmed(shared, trimmed);
             });
             shared.reporter.tell(Report::new(job.clone(), Arc::clone(&failure), next, death)).await;
+            let class = def.map_or(meters::UNKNOWN, |def| def.name);
+            let run = meters::Run::new(class, job.queue(), end_of(next), elapsed);
+            shared.meters.each(|meter| meter.run(&run));
             let error = FailureReport::new(&failure);
             shared.events.tell(|| Event::Failed { job, elapsed, error, next });
         }
     }
     None
+}
+
+fn end_of(next: Next) -> End {
+    match next {
+        Next::Retry { .. } => End::Retry,
+        Next::Later { .. } => End::Later,
+        Next::Dead => End::Dead,
+        Next::Discarded => End::Discarded,
+        Next::Stale => End::Stale,
+    }
 }
 
 /// The failure with what is to be done about it, and with what the job's own `retry_in` says. The run has asked about the

@@ -2,6 +2,7 @@
 //! look into a table, and no request.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -17,6 +18,8 @@ const MOST_CLASSES: usize = 1000;
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     classes: Mutex<HashMap<String, ClassRuns>>,
+    /// Stretches in which a job kept a thread of the runtime.
+    blocked: AtomicU64,
 }
 
 impl Tally {
@@ -43,6 +46,15 @@ impl Tally {
             known.totals.runs += 1;
             known.totals.failures += 1;
         }
+    }
+
+    /// A job keeps a thread of the runtime.
+    pub(super) fn blocked(&self) {
+        self.blocked.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn blocked_so_far(&self) -> u64 {
+        self.blocked.load(Ordering::Relaxed)
     }
 
     fn take(&self) -> Vec<ClassRuns> {

@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::broker::{UnitOfWork, Work};
 use crate::clock::Timestamp;
 
+use super::watchdog::{Pulse, Ticks};
+
 /// The jobs in processors' hands: one seat for each processor, so that they do not wait for each other.
 #[derive(Clone, Debug, Default)]
 pub(super) struct WorkTable {
@@ -16,6 +18,15 @@ pub(super) struct WorkTable {
 pub(super) struct Seat {
     tid: Arc<str>,
     run: Arc<Mutex<Option<Run>>>,
+    pub(super) pulse: Pulse,
+}
+
+/// A job that keeps its thread.
+pub(super) struct Stuck {
+    pub(super) unit: UnitOfWork,
+    pub(super) pulse: Pulse,
+    /// For how many ticks.
+    pub(super) lasts: u64,
 }
 
 #[derive(Debug)]
@@ -31,7 +42,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl WorkTable {
     /// A seat for the processor of that name.
     pub(super) fn seat(&self, tid: Arc<str>) -> Seat {
-        let seat = Seat { tid, run: Arc::default() };
+        let seat = Seat { tid, run: Arc::default(), pulse: Pulse::default() };
         lock(&self.seats).push(seat.clone());
         seat
     }
@@ -48,6 +59,17 @@ impl WorkTable {
             })
         };
         lock(&self.seats).iter().filter_map(work).collect()
+    }
+
+    /// Those whose present poll has lasted for more ticks than that.
+    pub(super) fn stuck(&self, ticks: &Ticks, more_than: u64) -> Vec<Stuck> {
+        let stuck = |seat: &Seat| {
+            let lasts = seat.pulse.lasts(ticks);
+            let is_stuck = lasts > more_than;
+            let unit = is_stuck.then(|| lock(&seat.run).as_ref().map(|run| run.unit.clone())).flatten()?;
+            Some(Stuck { unit, pulse: seat.pulse.clone(), lasts })
+        };
+        lock(&self.seats).iter().filter_map(stuck).collect()
     }
 
     /// Takes everything away.

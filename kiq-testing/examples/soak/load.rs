@@ -83,17 +83,17 @@ impl Producers {
 async fn one(client: &Client, ledger: &Ledger, dice: &mut Dice) {
     let large = "x".repeat(256 << 10);
     let delay = Duration::from_millis(500 + dice.below(4000));
-    let (what, ballast, delay) = match dice.below(1000) {
-        0..600 => ("quick".to_owned(), "", None),
-        600..750 => (format!("wait {}", 100 + dice.below(900)), "", None),
-        750..850 => ("fail 1".to_owned(), "", None),
-        850..900 => ("fail".to_owned(), "", None),
-        900..930 => ("panic".to_owned(), "", None),
-        // Each costs three processes.
-        930..932 => ("abort".to_owned(), "", None),
-        932..950 => ("quick".to_owned(), large.as_str(), None),
-        950..970 => ("quick".to_owned(), "", Some(delay)),
-        970..985 => ("children".to_owned(), "", None),
+    let (what, ballast, delay) = match dice.below(4000) {
+        0..2400 => ("quick".to_owned(), "", None),
+        2400..3000 => (format!("wait {}", 100 + dice.below(900)), "", None),
+        3000..3400 => ("fail 1".to_owned(), "", None),
+        3400..3600 => ("fail".to_owned(), "", None),
+        3600..3720 => ("panic".to_owned(), "", None),
+        // Each costs three processes, and what they held waits for their leases to run out.
+        3720..3722 => ("abort".to_owned(), "", None),
+        3722..3800 => ("quick".to_owned(), large.as_str(), None),
+        3800..3880 => ("quick".to_owned(), "", Some(delay)),
+        3880..3940 => ("children".to_owned(), "", None),
         _ => return malformed(client, dice).await,
     };
     // What came of it is in the ledger.

@@ -29,13 +29,21 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kiq::{Client, Inspector};
-use kiq_testing::{Audit, Census, Ledger, RedisServer};
+use kiq_testing::{Audit, Census, Footprint, Ledger, RedisServer};
 
 use dice::Dice;
 use nemesis::Nemesis;
 
 /// How long all may take to come to rest when nothing goes wrong any more.
 const REST: Duration = Duration::from_secs(180);
+
+/// What a worker may take up more at the end than before it had done anything: the large payloads it had at hand and what the
+/// allocator keeps of them,
+const MORE_MEMORY: u64 = 128 << 20;
+/// a connection that is being made anew,
+const MORE_CONNECTIONS: usize = 3;
+/// and threads for names that are looked up.
+const MORE_THREADS: usize = 4;
 
 /// What is done, and how much of it.
 struct Plan {
@@ -113,11 +121,15 @@ async fn soak(plan: &Plan) -> bool {
         load::bulk(plan.bulk, what, &client, &ledger).await;
     }
     let mut nemesis = Nemesis::new(server, Arc::clone(&ledger), Dice::new(plan.seed));
+    nemesis.until_all_are_there().await;
+    let before = nemesis.footprint();
     let producers = load::Producers::start(plan, nemesis.proxy_url(), &ledger);
     let over = started + plan.load_for;
     let mut done = 0;
     if plan.bulk > 0 {
         nemesis.until_processed(1).await;
+    } else {
+        nemesis.measure_the_usual().await;
     }
     while done < plan.mishaps && Instant::now() < over {
         let happened = match plan.profile.as_str() {
@@ -138,6 +150,8 @@ async fn soak(plan: &Plan) -> bool {
     println!("{:6.1} s  peace, after {done} mishaps", started.elapsed().as_secs_f64());
 
     let is_at_rest = rest(&client).await;
+    nemesis.until_all_are_there().await;
+    let after = nemesis.footprint();
     nemesis.stop_workers().await;
     let census = Census::take(&mut nemesis.server().connection()).unwrap();
     let per_death = worker::CONCURRENCY + worker::MAX_UNACKED;
@@ -145,6 +159,7 @@ async fn soak(plan: &Plan) -> bool {
     if !is_at_rest {
         audit.faults.insert(0, format!("I7 it did not come to rest within {REST:?}"));
     }
+    audit.faults.extend(grown(before, after));
     let malformed = census.others().iter().filter(|(key, _)| key != "dead").count();
     if malformed > 0 {
         audit.faults.push(format!("P {malformed} entries that are no jobs are not among the dead"));
@@ -157,6 +172,27 @@ async fn soak(plan: &Plan) -> bool {
         }
     }
     audit.is_passed()
+}
+
+/// I8: what the busiest worker took up and what the server had of connections, when nothing was enqueued yet and at the end.
+fn grown(before: (Footprint, usize), after: (Footprint, usize)) -> Option<String> {
+    let ((a, clients_before), (b, clients_after)) = (before, after);
+    let mib = |bytes: u64| bytes >> 20;
+    let text = format!(
+        "before and after: {} and {} MiB, {} and {} files, {} and {} threads, {clients_before} and {clients_after} connections",
+        mib(a.rss),
+        mib(b.rss),
+        a.files,
+        b.files,
+        a.threads,
+        b.threads
+    );
+    println!("{text}");
+    let is_bounded = b.rss <= a.rss + MORE_MEMORY
+        && b.files <= a.files + MORE_CONNECTIONS
+        && b.threads <= a.threads + MORE_THREADS
+        && clients_after <= clients_before + MORE_CONNECTIONS;
+    (!is_bounded).then(|| format!("I8 the workers grew; {text}"))
 }
 
 /// Waits until nothing is left to be done.

@@ -1,16 +1,20 @@
 //! Whatever can go wrong, on purpose.
 
+use std::collections::VecDeque;
 use std::process::{Child, Command};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kiq::{Client, Inspector};
-use kiq_testing::{Entry, FaultProxy, Ledger, RedisServer, Weather};
+use kiq_testing::{Entry, FaultProxy, Footprint, Ledger, RedisServer, Weather};
 
 use crate::dice::Dice;
 use crate::worker;
 
 const WORKERS: usize = 3;
+
+/// Over how long the speed of work is measured.
+const WINDOW: Duration = Duration::from_secs(1);
 
 /// How often to look after those who killed themselves.
 const TICK: Duration = Duration::from_millis(50);
@@ -22,6 +26,8 @@ pub struct Nemesis {
     dice: Dice,
     workers: Vec<Child>,
     inspector: Inspector,
+    /// Jobs a second before the first mishap.
+    usual: f64,
 }
 
 impl Nemesis {
@@ -29,7 +35,7 @@ impl Nemesis {
         let proxy = FaultProxy::to(server.port());
         let inspector = Inspector::new(&Client::connect(&server.url()).unwrap());
         let workers = (0..WORKERS).map(|_| worker::start(&proxy.url(), &ledger)).collect();
-        Nemesis { server, proxy, ledger, dice, workers, inspector }
+        Nemesis { server, proxy, ledger, dice, workers, inspector, usual: 0.0 }
     }
 
     pub fn server(&self) -> &RedisServer {
@@ -103,9 +109,40 @@ impl Nemesis {
                 "redis full for two seconds".to_owned()
             }
         };
+        self.heal().await;
         let pause = ms(300 + self.dice.below(1500));
         self.live(pause).await;
         what
+    }
+
+    /// Returns when the workers again do nine tenths of what they did before the first mishap, or of what comes in if that is
+    /// less, counted over a second.
+    async fn heal(&mut self) {
+        let over = Instant::now();
+        let mut window = VecDeque::from([(over, self.ledger.len())]);
+        while over.elapsed() < crate::REST {
+            self.live(TICK).await;
+            window.push_back((Instant::now(), self.ledger.len()));
+            while window.front().is_some_and(|(at, _)| at.elapsed() > WINDOW + TICK) {
+                window.pop_front();
+            }
+            let (began, len) = window[0];
+            if began.elapsed() >= WINDOW {
+                let (stored, ended) = rates(&self.ledger, len, began.elapsed());
+                if ended >= 0.9 * stored.min(self.usual) {
+                    break;
+                }
+            }
+        }
+        let heal = over.elapsed().saturating_sub(WINDOW);
+        self.ledger.note(&Entry::Healed { millis: heal.as_millis() as u64 });
+    }
+
+    /// Measures what the workers do when nothing goes wrong.
+    pub async fn measure_the_usual(&mut self) {
+        let (began, len) = (Instant::now(), self.ledger.len());
+        self.live(2 * WINDOW).await;
+        self.usual = rates(&self.ledger, len, began.elapsed()).1;
     }
 
     pub async fn kill_worker(&mut self) -> String {
@@ -157,9 +194,8 @@ impl Nemesis {
     }
 
     pub async fn stop_workers(&mut self) {
-        for worker in &mut self.workers {
-            signal(worker.id(), "TERM");
-            worker.wait().unwrap();
+        for one in 0..self.workers.len() {
+            self.told_to_stop(one);
         }
     }
 
@@ -183,9 +219,31 @@ impl Nemesis {
 
     async fn stop_one(&mut self) {
         let one = self.choose();
-        signal(self.workers[one].id(), "TERM");
-        self.workers[one].wait().unwrap();
+        self.told_to_stop(one);
         self.replace(one);
+    }
+
+    fn told_to_stop(&mut self, one: usize) {
+        let (pid, told) = (self.workers[one].id(), Instant::now());
+        signal(pid, "TERM");
+        let code = self.workers[one].wait().unwrap().code();
+        let allowed = (worker::SHUTDOWN + Duration::from_secs(1)).as_millis() as u64;
+        self.ledger.note(&Entry::Exited { pid, code, millis: told.elapsed().as_millis() as u64, allowed });
+    }
+
+    /// What the workers take up, the most of any of them, and connections to the server.
+    pub fn footprint(&self) -> (Footprint, usize) {
+        let most =
+            self.workers.iter().map(|worker| Footprint::of(worker.id()).unwrap()).reduce(Footprint::max).unwrap();
+        let list = redis::cmd("CLIENT").arg("LIST").arg("TYPE").arg("normal").query(&mut self.server.connection());
+        (most, list.map(|list: String| list.lines().count()).unwrap())
+    }
+
+    /// Returns when all workers have said that they are there.
+    pub async fn until_all_are_there(&mut self) {
+        while !self.inspector.stats().await.is_ok_and(|stats| stats.processes == WORKERS) {
+            self.live(TICK).await;
+        }
     }
 
     /// Which worker: one that lives.
@@ -221,6 +279,13 @@ impl Drop for Nemesis {
             let _ = worker.wait();
         }
     }
+}
+
+/// Jobs stored, and runs ended, a second.
+fn rates(ledger: &Ledger, len: u64, time: Duration) -> (f64, f64) {
+    let entries = ledger.entries_since(len);
+    let a_second = |is: fn(&&Entry) -> bool| entries.iter().filter(is).count() as f64 / time.as_secs_f64();
+    (a_second(|entry| matches!(entry, Entry::Stored { .. })), a_second(|entry| matches!(entry, Entry::End { .. })))
 }
 
 fn signal(pid: u32, name: &str) {

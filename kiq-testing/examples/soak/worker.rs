@@ -17,6 +17,7 @@ const LEDGER: &str = "KIQ_SOAK_LEDGER";
 pub const CONCURRENCY: usize = 10;
 pub const MAX_UNACKED: usize = 256;
 pub const LEASE: Duration = Duration::from_secs(2);
+pub const SHUTDOWN: Duration = Duration::from_millis(500);
 
 /// Until it is told to stop, or killed.
 pub async fn run(url: &str) {
@@ -28,7 +29,7 @@ pub async fn run(url: &str) {
         .concurrency(CONCURRENCY)
         .max_unacked(MAX_UNACKED)
         .lease(LEASE)
-        .shutdown_timeout(Duration::from_millis(500))
+        .shutdown_timeout(SHUTDOWN)
         .poll_interval(Duration::from_millis(200))
         .backoff(Backoff::custom(|retry| Duration::from_millis(100 << retry.min(5))))
         .data(Ledger::open(&path))

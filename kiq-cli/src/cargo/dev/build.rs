@@ -8,7 +8,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 use super::Built;
 use super::stream::Stream;
-use crate::project::cargo;
+use crate::project::{cargo, text};
 use crate::shell::Fault;
 
 /// What is built, and how.
@@ -39,7 +39,7 @@ impl Build {
             let mut lines = BufReader::new(messages).lines();
             while let Some(line) = lines.next_line().await? {
                 let message: Value = serde_json::from_str(&line).unwrap_or_default();
-                if let Some(program) = message["executable"].as_str() {
+                if let Some(program) = text(&message, "executable") {
                     let program = PathBuf::from(program);
                     let when = program.metadata().and_then(|about| about.modified()).ok();
                     built.insert(program, when);

@@ -9,7 +9,7 @@ use notify::event::ModifyKind;
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::mpsc;
 
-use crate::project::metadata;
+use crate::project::{list, metadata, text};
 use crate::shell::Fault;
 
 /// An editor writes several files; a build begins when they have been quiet for so long.
@@ -85,9 +85,8 @@ impl Watch {
         }
         self.packages.extend(folders);
         let Ok(known) = metadata(folder, &["--offline"]) else { return };
-        let packages = known["packages"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let local = packages.iter().filter(|package| package["source"].is_null());
-        for manifest in local.filter_map(|package| package["manifest_path"].as_str()) {
+        let local = list(&known, "packages").iter().filter(|package| text(package, "source").is_none());
+        for manifest in local.filter_map(|package| text(package, "manifest_path")) {
             if let Some(folder) = Path::new(manifest).parent().filter(|folder| !self.packages.contains(*folder)) {
                 // Without it, a change there is seen with the next one here.
                 let _ = self.package(folder);

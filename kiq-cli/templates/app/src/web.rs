@@ -15,6 +15,12 @@ pub fn router() -> Router {
         .route("/sign-ups", post(sign_up))
 }
 
+/// The same with kiq's dashboard at `/kiq`, for the user `ops` with that password.
+pub fn router_with_dashboard(client: &kiq::Client, password: &str) -> Router {
+    let auth = kiq::web::Auth::basic("ops", password);
+    router().nest("/kiq", kiq::web::router(client, auth))
+}
+
 async fn form() -> Html<&'static str> {
     Html(include_str!("form.html"))
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::broker::browse::{
     Browse, Day, Entry, JobSet, Place, ProcessState, QueueState, Running, ScanFrom, Scanned, Span, Stats, StoreInfo,
 };
-use crate::broker::metrics::{Deploy, MinuteDurations, Step, StepRuns};
+use crate::broker::metrics::{Deploy, Durations, Step, StepRuns};
 use crate::broker::presence::{Beat, Identity};
 use crate::clock::Timestamp;
 use crate::error::BrokerError;
@@ -133,11 +133,10 @@ impl Browse for MemoryBroker {
 
     fn durations<'a>(
         &'a self,
-        class: &'a str,
-        from: Timestamp,
-        to: Timestamp,
-    ) -> BoxFuture<'a, Result<Vec<MinuteDurations>, BrokerError>> {
-        answer(self.shared.store().minutes.durations(class, from, to))
+        minutes: &'a [(&'a str, Timestamp)],
+    ) -> BoxFuture<'a, Result<Vec<Durations>, BrokerError>> {
+        let store = self.shared.store();
+        answer(minutes.iter().map(|(class, at)| store.minutes.durations(class, *at)).collect())
     }
 
     fn deploys(&self, from: Timestamp, to: Timestamp) -> BoxFuture<'_, Result<Vec<Deploy>, BrokerError>> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::broker::metrics::{
-    ClassRuns, ClassTotals, HISTOGRAM_BUCKETS, MINUTES_KEPT, MinuteDurations, Step, StepRuns, TEN_MINUTES_KEPT,
+    ClassRuns, ClassTotals, Durations, HISTOGRAM_BUCKETS, MINUTES_KEPT, Step, StepRuns, TEN_MINUTES_KEPT,
 };
 use crate::clock::Timestamp;
 
@@ -39,10 +39,9 @@ impl Minutes {
         step.between(from, to).into_iter().map(|at| (at, of_step(at).unwrap_or_default())).collect()
     }
 
-    pub(super) fn durations(&self, class: &str, from: Timestamp, to: Timestamp) -> Vec<MinuteDurations> {
-        let of_minute = |at: Timestamp| self.minutes.get(&at).and_then(|runs| runs.get(class));
-        let widened = |at| of_minute(at).map(|run| run.durations.map(u64::from)).unwrap_or_default();
-        Step::Minute.between(from, to).into_iter().map(|at| (at, widened(at))).collect()
+    pub(super) fn durations(&self, class: &str, at: Timestamp) -> Durations {
+        let run = self.minutes.get(&Step::Minute.floor(at)).and_then(|runs| runs.get(class));
+        Durations(run.map(|run| run.durations.map(u64::from)).unwrap_or_default())
     }
 }
 

@@ -8,7 +8,7 @@ use redis::{Pipeline, Value};
 use crate::broker::browse::{
     Browse, Day, Entry, JobSet, Place, ProcessState, QueueState, Running, ScanFrom, Scanned, Span, Stats, StoreInfo,
 };
-use crate::broker::metrics::{Deploy, MinuteDurations, Step, StepRuns};
+use crate::broker::metrics::{Deploy, Durations, Step, StepRuns};
 use crate::clock::Timestamp;
 use crate::error::BrokerError;
 use crate::job::BoxFuture;
@@ -250,11 +250,9 @@ impl Browse for RedisBroker {
 
     fn durations<'a>(
         &'a self,
-        class: &'a str,
-        from: Timestamp,
-        to: Timestamp,
-    ) -> BoxFuture<'a, Result<Vec<MinuteDurations>, BrokerError>> {
-        Box::pin(async move { Ok(self.read_durations(class, from, to).await?) })
+        minutes: &'a [(&'a str, Timestamp)],
+    ) -> BoxFuture<'a, Result<Vec<Durations>, BrokerError>> {
+        Box::pin(async move { Ok(self.read_durations(minutes).await?) })
     }
 
     fn deploys(&self, from: Timestamp, to: Timestamp) -> BoxFuture<'_, Result<Vec<Deploy>, BrokerError>> {

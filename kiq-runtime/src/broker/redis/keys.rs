@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn ours_are_told_from_others_by_name_and_type() {
-        let at = Timestamp::from_millis(1_795_452_509_500);
+        let at = Timestamp::from_micros(1_795_452_509_500_000);
         let ours = [
             (QUEUES.to_owned(), "set"),
             (RETRY.to_owned(), "zset"),

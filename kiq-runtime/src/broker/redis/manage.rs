@@ -81,8 +81,7 @@ impl RedisBroker {
         members.cmd("SMEMBERS").arg(keys::PROCESSES);
         members.cmd("SMEMBERS").arg(keys::OWNERS);
         let members = self.link.send(&members).await?;
-        let processes: HashSet<String> =
-            members.iter().flat_map(|answer| reply::list(answer)).filter_map(text).collect();
+        let processes: HashSet<String> = members.iter().flat_map(reply::list).filter_map(text).collect();
         let (mut position, mut removed) = (0, 0);
         loop {
             let mut scan = redis::cmd("SCAN");

@@ -4,7 +4,7 @@
 use redis::{Pipeline, Value};
 
 use crate::broker::metrics::{
-    ClassRuns, ClassTotals, DEPLOYS_KEPT, Deploy, HISTOGRAM_BUCKETS, MINUTES_KEPT, MinuteDurations, Step, StepRuns,
+    ClassRuns, ClassTotals, DEPLOYS_KEPT, Deploy, Durations, HISTOGRAM_BUCKETS, MINUTES_KEPT, Step, StepRuns,
     TEN_MINUTES_KEPT,
 };
 use crate::clock::Timestamp;
@@ -14,6 +14,9 @@ use super::{RedisBroker, keys, reply, scripts, text};
 
 /// Keys read in one write.
 const AT_ONCE: usize = 100;
+
+/// Histograms read by one command: a class's 8 hours.
+const HISTOGRAMS_AT_ONCE: usize = 500;
 
 /// A deploy that many processes tell of is noted once in so many seconds.
 const SAME_DEPLOY: u32 = 60;
@@ -87,29 +90,18 @@ impl RedisBroker {
         Ok(all)
     }
 
-    pub(super) async fn read_durations(
-        &self,
-        class: &str,
-        from: Timestamp,
-        to: Timestamp,
-    ) -> Result<Vec<MinuteDurations>, LinkError> {
-        let mut all = Vec::new();
-        for minutes in Step::Minute.between(from, to).chunks(AT_ONCE) {
-            let mut request = Pipeline::with_capacity(minutes.len());
-            for at in minutes {
-                let command = request.cmd("BITFIELD_RO").arg(keys::durations(class, *at));
-                for index in 0..HISTOGRAM_BUCKETS {
-                    command.arg("GET").arg("u16").arg(format!("#{index}"));
-                }
-            }
-            let answers = self.link.send(&request).await?;
-            for (at, answer) in minutes.iter().zip(answers) {
-                let mut counts = [0; HISTOGRAM_BUCKETS];
-                for (count, value) in counts.iter_mut().zip(reply::list(&answer)) {
-                    *count = reply::count(value) as u64;
-                }
-                all.push((*at, counts));
-            }
+    /// As plain strings: one command for hundreds of them, where `BITFIELD_RO` needs one with 26 parts for each.
+    pub(super) async fn read_durations(&self, minutes: &[(&str, Timestamp)]) -> Result<Vec<Durations>, LinkError> {
+        let mut all = Vec::with_capacity(minutes.len());
+        for minutes in minutes.chunks(HISTOGRAMS_AT_ONCE) {
+            let mut get = redis::cmd("MGET");
+            minutes.iter().for_each(|(class, at)| {
+                get.arg(keys::durations(class, *at));
+            });
+            let answer = self.link.ask(get).await?;
+            all.extend(
+                reply::list(&answer).iter().map(|counters| durations(reply::bytes(counters).unwrap_or_default())),
+            );
         }
         Ok(all)
     }
@@ -147,6 +139,15 @@ impl RedisBroker {
         let answer = call.send(&self.link, &[]).await?.pop().ok_or_else(|| self.link.surprised())?;
         Ok(reply::int(&self.link.checked(answer)?) == Some(1))
     }
+}
+
+/// Counters of 16 bits, the higher half first, as `BITFIELD` lays them out; those that were never counted up may be missing.
+fn durations(bytes: &[u8]) -> Durations {
+    let mut counts = [0; HISTOGRAM_BUCKETS];
+    for (count, pair) in counts.iter_mut().zip(bytes.chunks(2)) {
+        *count = pair.iter().chain(&[0]).take(2).fold(0, |sum, byte| (sum << 8) | u64::from(*byte));
+    }
+    Durations(counts)
 }
 
 /// The fields `CLASS|p`, `CLASS|f`, `CLASS|ms` of a hash, by class.

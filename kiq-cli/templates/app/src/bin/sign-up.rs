@@ -46,7 +46,7 @@ async fn run(name: &str, email: &str, with_worker: bool) -> Result<(), Box<dyn E
 
     // Jobs in memory are known to this process alone, so it runs them.
     if with_worker || !settings.names_redis() {
-        let worker = settings.worker().client(client).app(&app).build()?;
+        let worker = settings.worker(&app).client(client).build()?;
         let mut events = worker.events();
         let is_its_end = |event: &Event| match event {
             Event::Done { job, .. } | Event::Failed { job, .. } => *job.jid() == receipt.jid,

@@ -1,8 +1,11 @@
 //! The web server. With `--with-worker` it runs the jobs, too, in the same process.
 
 use std::error::Error;
+use std::io;
 use std::process::ExitCode;
+use std::time::Duration;
 
+use axum::Router;
 use tokio::net::TcpListener;
 use tokio::signal;
 
@@ -13,6 +16,9 @@ use {{crate_name}}::web;
 const USAGE: &str = "usage: web [--with-worker]
 
   --with-worker  run the jobs in this process, too";
+
+/// Requests that are under way when the server is told to stop get so long. (A page that listens would hold it for ever.)
+const GRACE: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -47,21 +53,37 @@ async fn run(with_worker: bool) -> Result<(), Box<dyn Error>> {
         .await
         .map_err(|error| format!("cannot listen on LISTEN={address}: {error}"))?;
     tracing::info!("listening on http://{}", listener.local_addr()?);
-    let server = axum::serve(listener, web::router()).with_graceful_shutdown(told_to_stop());
+    let pages = match std::env::var("KIQ_WEB_PASSWORD") {
+        Ok(password) if !password.is_empty() => web::router_with_dashboard(&client, &password),
+        _ => web::router(),
+    };
 
     // Jobs in memory are known to this process alone, so it runs them.
     if with_worker || !settings.names_redis() {
-        let worker = settings.worker().client(client).app(&app).build()?;
-        let serve = async { server.await.map_err(Box::<dyn Error>::from) };
+        let worker = settings.worker(&app).client(client).build()?;
+        let serve = async { serve(listener, pages).await.map_err(Box::<dyn Error>::from) };
         let work = async { worker.run().await.map_err(Box::<dyn Error>::from) };
         tokio::try_join!(serve, work)?;
     } else {
-        server.await?;
+        serve(listener, pages).await?;
     }
     Ok(())
 }
 
-/// By TERM or INT. The requests that are under way are answered.
+/// Until it is told to stop.
+async fn serve(listener: TcpListener, pages: Router) -> io::Result<()> {
+    let server = axum::serve(listener, pages).with_graceful_shutdown(told_to_stop());
+    let out_of_patience = async {
+        told_to_stop().await;
+        tokio::time::sleep(GRACE).await;
+    };
+    tokio::select! {
+        served = server.into_future() => served,
+        () = out_of_patience => Ok(()),
+    }
+}
+
+/// By TERM or INT.
 async fn told_to_stop() {
     let terminate = async {
         match signal::unix::signal(signal::unix::SignalKind::terminate()) {

@@ -1,0 +1,72 @@
+//! The table of addresses. A page has a row here, a module in `pages/`, and a template.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::handler::Handler;
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{MethodRouter, get, post};
+
+use crate::app::Shared;
+use crate::auth::{Operator, Verb};
+use crate::fault::Fault;
+use crate::pages::{busy, help, overview, preferences, process, queue, queues};
+use crate::{assets, live};
+
+/// What everybody may have.
+pub(crate) fn open() -> Router<Shared> {
+    Router::new().route("/assets/{file}", get(assets::serve)).route("/healthz", get(|| async { "ok" }))
+}
+
+/// What only those have that the application lets in.
+pub(crate) fn pages(app: &Shared) -> Router<Shared> {
+    let act = Acts { app };
+    Router::new()
+        .route("/", get(overview::show))
+        .route("/busy", get(busy::show))
+        .route("/processes/{identity}/quiet", get(process::ask_quiet).merge(act.on(Verb::Quiet, process::quiet)))
+        .route("/processes/{identity}/stop", get(process::ask_stop).merge(act.on(Verb::Stop, process::stop)))
+        .route("/queues", get(queues::show))
+        .route("/queues/{name}", get(queue::show))
+        .route("/queues/{name}/pause", act.on(Verb::Pause, queue::pause))
+        .route("/queues/{name}/resume", act.on(Verb::Resume, queue::resume))
+        .route("/queues/{name}/clear", get(queue::ask_clear).merge(act.on(Verb::Clear, queue::clear)))
+        .route("/help", get(help::show))
+        .route("/preferences", post(preferences::set))
+        .route("/events", get(live::stream))
+        .fallback(nowhere)
+}
+
+async fn nowhere() -> Fault {
+    Fault::not_found("there is no such page; begin at the overview")
+}
+
+/// Puts before a handler the question whether the operator may do that.
+struct Acts<'a> {
+    app: &'a Shared,
+}
+
+impl Acts<'_> {
+    fn on<H, T>(&self, verb: Verb, handler: H) -> MethodRouter<Shared>
+    where
+        H: Handler<T, Shared>,
+        T: 'static,
+    {
+        post(handler).route_layer(from_fn_with_state((Arc::clone(self.app), verb), permitted))
+    }
+}
+
+async fn permitted(
+    State((app, verb)): State<(Shared, Verb)>,
+    operator: Option<axum::Extension<Operator>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let operator = operator.map_or_else(|| Operator::named("somebody"), |operator| operator.0);
+    match app.permits.demand(&operator, verb) {
+        Ok(()) => next.run(request).await,
+        Err(fault) => fault.into_response(),
+    }
+}
