@@ -33,6 +33,7 @@
 //! # The map
 //! | to | see |
 //! |---|---|
+//! | begin | `cargo kiq new my-app`, `cargo kiq generate job` (crate `kiq-cli`); [`not_implemented!`] |
 //! | define a job | [`job`](macro@job), [`Data`], [`JobContext`]; by hand: [`Job`], [`Perform`] |
 //! | define many alike | [`defaults!`](macro@defaults), [`queues!`](macro@queues) |
 //! | decide about retries | [`RetryIn`], [`RetryContext`], [`Backoff`], [`DeadJob`] |

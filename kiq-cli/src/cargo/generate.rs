@@ -6,12 +6,17 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::ArgMatches;
+use liquid::model::Value;
 
 use super::changes::Changes;
 use super::names::{Argument, camel_case};
 use super::project::{Project, formatted, nearest};
 use super::shell::{Fault, Shell};
+use super::template::render;
 use super::wiring::{Wiring, declare};
+
+/// What a job and its test look like before they are written.
+const TEMPLATE: &str = "job.rs.liquid";
 
 /// The module that has the jobs.
 const JOBS: &str = "jobs";
@@ -32,7 +37,7 @@ pub(crate) fn run(given: &ArgMatches, shell: &Shell) -> Result<(), Fault> {
     let mut plan = Plan::new(&project);
     let file = plan.wire(&path)?;
     check_inside(&project.folder, &file)?;
-    let text = formatted(&job.text(&plan.shown(&file)), &project.edition, &project.folder);
+    let text = formatted(&job.text(&plan.shown(&file))?, &project.edition, &project.folder);
     let mut changes = plan.changes()?;
     changes.create(&plan.below(&file), text)?;
 
@@ -77,67 +82,21 @@ impl Job {
         Ok(())
     }
 
-    /// The file, before `rustfmt`.
-    fn text(&self, file: &str) -> String {
-        let (name, handle) = (&self.name, camel_case(&self.name));
-        let options = self.queue.as_ref().map(|queue| format!("(queue = \"{queue}\")")).unwrap_or_default();
-        let parameters: Vec<String> =
-            self.arguments.iter().map(|argument| format!("{}: {}", argument.name, argument.kind)).collect();
-        let names: Vec<&str> = self.arguments.iter().map(|argument| argument.name.as_str()).collect();
-        let (parameters, names) = (parameters.join(", "), names.join(", "));
-        let test = self.test(file);
-        format!(
-            "//! The job `{handle}`.\n\
-             \n\
-             use kiq::NotImplemented;\n\
-             \n\
-             /// Say here what it does. It may run twice, so say also why that does no harm.\n\
-             #[kiq::job{options}]\n\
-             pub async fn {name}({parameters}) -> Result<(), NotImplemented> {{\n    \
-                 kiq::not_implemented!({names})\n\
-             }}\n\
-             \n\
-             #[cfg(test)]\n\
-             mod tests {{\n\
-             {test}\
-             }}\n"
-        )
-    }
-
-    /// The inside of its module of tests: runs the job where values for its arguments are known.
-    fn test(&self, file: &str) -> String {
-        let (name, handle) = (&self.name, camel_case(&self.name));
+    /// The file, before `rustfmt`. Its test runs the job where values for all of its arguments are known.
+    fn text(&self, file: &str) -> Result<String, Fault> {
+        let each = |part: fn(&Argument) -> String| self.arguments.iter().map(part).collect::<Vec<_>>().join(", ");
         let samples: Option<Vec<&str>> = self.arguments.iter().map(|argument| argument.sample.as_deref()).collect();
-        let todo = format!(
-            "panic!(\n\"write in {file} what {name} does, and here, in place of this line, what is different once it has run\"\n);\n"
-        );
-        match samples {
-            Some(samples) => format!(
-                "use super::*;\n\
-                 \n\
-                 #[tokio::test]\n\
-                 async fn {name}_does_its_work() {{\n\
-                 // What the job is given: `kiq_testing::fake().app(&…)`.\n\
-                 let kiq = kiq_testing::fake();\n\
-                 {handle}::enqueue({}).await.unwrap();\n\
-                 \n\
-                 kiq.drain_all().await.unwrap();\n\
-                 \n\
-                 {todo}\
-                 }}\n",
-                samples.join(", ")
-            ),
-            None => format!(
-                "#[tokio::test]\n\
-                 async fn {name}_does_its_work() {{\n\
-                 // let kiq = kiq_testing::fake();\n\
-                 // {handle}::enqueue({}).await.unwrap();\n\
-                 // kiq.drain_all().await.unwrap();\n\
-                 {todo}\
-                 }}\n",
-                self.arguments.iter().map(|argument| argument.name.as_str()).collect::<Vec<_>>().join(", ")
-            ),
-        }
+        let values = [
+            ("name", Value::scalar(self.name.clone())),
+            ("handle", Value::scalar(camel_case(&self.name))),
+            ("queue", self.queue.clone().map_or(Value::Nil, Value::scalar)),
+            ("parameters", Value::scalar(each(|argument| format!("{}: {}", argument.name, argument.kind)))),
+            ("names", Value::scalar(each(|argument| argument.name.clone()))),
+            // The empty text counts as there.
+            ("samples", samples.map_or(Value::Nil, |samples| Value::scalar(samples.join(", ")))),
+            ("file", Value::scalar(file.to_owned())),
+        ];
+        render(TEMPLATE, include_str!("../../templates/job.rs.liquid"), &values)
     }
 }
 

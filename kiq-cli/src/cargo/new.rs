@@ -32,7 +32,7 @@ pub(crate) fn run(given: &ArgMatches, shell: &Shell) -> Result<(), Fault> {
     let choices = choose(name, kiq_path, given)?;
 
     let mut changes = Changes::below(&folder);
-    for (path, text) in template::render(&choices)? {
+    for (path, text) in template::files(&choices)? {
         let text = if path.ends_with(".rs") { formatted(&text, &choices.edition, &folder) } else { text };
         changes.create(Path::new(&path), text)?;
     }

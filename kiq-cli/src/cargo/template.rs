@@ -63,25 +63,30 @@ const FILES: [File; 26] = [
     file!("tests/world/mod.rs", All),
 ];
 
+/// The text that a template makes of values.
+pub(crate) fn render(name: &str, text: &str, values: &[(&'static str, Value)]) -> Result<String, Fault> {
+    let globals: Object = values.iter().map(|(key, value)| ((*key).into(), value.clone())).collect();
+    let template = ParserBuilder::with_stdlib().build().and_then(|parser| parser.parse(text));
+    let rendered = template.and_then(|template| template.render(&globals));
+    rendered.map_err(|error| format!("the template of {name}: {error}").into())
+}
+
 /// The files of an application, each with its path from its folder, in order.
-pub(crate) fn render(choices: &Choices) -> Result<Vec<(String, String)>, Fault> {
-    let parser = ParserBuilder::with_stdlib().build()?;
-    let mut globals = Object::new();
-    let mut set = |key: &'static str, value: Value| globals.insert(key.into(), value);
-    // The first two are cargo-generate's own.
-    set("project-name", Value::scalar(choices.name.clone()));
-    set("crate_name", Value::scalar(choices.name.replace('-', "_")));
-    set("web", Value::scalar(choices.has_web));
-    set("queue", Value::scalar(choices.queue.clone()));
-    set("redis_url_var", Value::scalar(choices.redis_url_var.clone()));
-    set("edition", Value::scalar(choices.edition.clone()));
-    set("kiq_path", Value::scalar(choices.kiq_path.clone()));
+pub(crate) fn files(choices: &Choices) -> Result<Vec<(String, String)>, Fault> {
+    let values = [
+        // The first two are cargo-generate's own.
+        ("project-name", Value::scalar(choices.name.clone())),
+        ("crate_name", Value::scalar(choices.name.replace('-', "_"))),
+        ("web", Value::scalar(choices.has_web)),
+        ("queue", Value::scalar(choices.queue.clone())),
+        ("redis_url_var", Value::scalar(choices.redis_url_var.clone())),
+        ("edition", Value::scalar(choices.edition.clone())),
+        ("kiq_path", Value::scalar(choices.kiq_path.clone())),
+    ];
     let left_out = if choices.has_web { For::NoWeb } else { For::Web };
     let files = FILES.iter().filter(|(_, _, who)| *who != left_out);
     let rendered = files.map(|(path, text, _)| {
-        let text = parser.parse(text).and_then(|template| template.render(&globals));
-        let text = text.map_err(|error| Fault::from(format!("the template of {path}: {error}")))?;
-        Ok((path.strip_suffix(".liquid").unwrap_or(path).to_owned(), text))
+        Ok((path.strip_suffix(".liquid").unwrap_or(path).to_owned(), render(path, text, &values)?))
     });
     rendered.collect()
 }
@@ -156,7 +161,7 @@ mod tests {
     #[test]
     fn the_version_of_kiq_is_this_one() {
         let (major, minor) = (env!("CARGO_PKG_VERSION_MAJOR"), env!("CARGO_PKG_VERSION_MINOR"));
-        let files = render(&choices(true)).unwrap_or_else(|_| Vec::new());
+        let files = super::files(&choices(true)).unwrap_or_else(|_| Vec::new());
         let (_, manifest) = files.iter().find(|(path, _)| path == "Cargo.toml").unwrap();
         assert_eq!(manifest.matches(&format!("version = \"{major}.{minor}\", features")).count(), 2, "{manifest}");
     }
@@ -164,7 +169,7 @@ mod tests {
     #[test]
     fn nothing_of_the_template_language_is_left() {
         for has_web in [true, false] {
-            let files = render(&choices(has_web)).unwrap_or_else(|_| Vec::new());
+            let files = super::files(&choices(has_web)).unwrap_or_else(|_| Vec::new());
             assert_eq!(files.len(), FILES.len() - if has_web { 1 } else { 3 });
             for (path, text) in files {
                 for mark in ["{{", "}}", "{%", "%}", "liquid"] {
