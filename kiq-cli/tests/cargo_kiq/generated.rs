@@ -193,7 +193,7 @@ fn an_application_with_a_web_server() {
     let mut web = app.start("web", &[], &[]);
     let address = web.address();
     assert!(request(&address, "GET /", "").contains("<form"));
-    assert!(request(&address, "GET /kiq/", "").starts_with("HTTP/1.1 401 "), "the dashboard wants its password");
+    assert!(request(&address, "GET /kiq", "").starts_with("HTTP/1.1 401 "), "the dashboard wants its password");
     sign_up(&address);
     web.until("mail: Welcome, Ann. to=\"ann@example.com\"");
     let lines = web.stops();

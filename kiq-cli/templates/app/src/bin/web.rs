@@ -72,13 +72,17 @@ async fn run(with_worker: bool) -> Result<(), Box<dyn Error>> {
 
 /// Until it is told to stop.
 async fn serve(listener: TcpListener, pages: Router) -> io::Result<()> {
-    let server = axum::serve(listener, pages).with_graceful_shutdown(told_to_stop());
+    let server = async {
+        axum::serve(listener, pages)
+            .with_graceful_shutdown(told_to_stop())
+            .await
+    };
     let out_of_patience = async {
         told_to_stop().await;
         tokio::time::sleep(GRACE).await;
     };
     tokio::select! {
-        served = server.into_future() => served,
+        served = server => served,
         () = out_of_patience => Ok(()),
     }
 }
