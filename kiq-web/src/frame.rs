@@ -181,7 +181,6 @@ impl Frame {
     }
 
     /// A class's metrics.
-    #[expect(dead_code, reason = "the seam for the pages that link to metrics")]
     pub(crate) fn class(&self, name: &str) -> String {
         format!("{}metrics/{}", self.root, segment(name))
     }

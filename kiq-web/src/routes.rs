@@ -12,7 +12,7 @@ use axum::routing::{MethodRouter, get, post};
 use crate::app::Shared;
 use crate::auth::{Operator, Verb};
 use crate::fault::Fault;
-use crate::pages::{busy, help, overview, preferences, process, queue, queues};
+use crate::pages::{busy, class, help, job, metrics, overview, preferences, process, queue, queues};
 use crate::{assets, live};
 
 /// What everybody may have.
@@ -33,6 +33,13 @@ pub(crate) fn pages(app: &Shared) -> Router<Shared> {
         .route("/queues/{name}/pause", act.on(Verb::Pause, queue::pause))
         .route("/queues/{name}/resume", act.on(Verb::Resume, queue::resume))
         .route("/queues/{name}/clear", get(queue::ask_clear).merge(act.on(Verb::Clear, queue::clear)))
+        .route("/metrics", get(metrics::show))
+        .route("/metrics/{class}", get(class::show))
+        .route("/jobs/{jid}", get(job::show))
+        .route("/jobs/{jid}/retry", act.on(Verb::Retry, job::retry))
+        .route("/jobs/{jid}/kill", get(job::ask_kill).merge(act.on(Verb::Kill, job::kill)))
+        .route("/jobs/{jid}/delete", get(job::ask_delete).merge(act.on(Verb::Delete, job::delete)))
+        .route("/jobs/{jid}/reveal", act.on(Verb::Reveal, job::reveal))
         .route("/help", get(help::show))
         .route("/preferences", post(preferences::set))
         .route("/events", get(live::stream))

@@ -1,9 +1,12 @@
 //! One module a page: what it reads, what it shows, what its forms do. Its template is called alike.
 
 pub(crate) mod busy;
+pub(crate) mod class;
 pub(crate) mod confirm;
 pub(crate) mod fault;
 pub(crate) mod help;
+pub(crate) mod job;
+pub(crate) mod metrics;
 pub(crate) mod overview;
 pub(crate) mod preferences;
 pub(crate) mod process;

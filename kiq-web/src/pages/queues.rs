@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::response::Response;
 
 use crate::app::Shared;
+use crate::charts::{Svg, spark};
 use crate::fault::Fault;
 use crate::frame::Frame;
 use crate::sampler::Sample;
@@ -46,6 +47,8 @@ pub(crate) struct Row {
     /// `2 of 3, 8 slots`, `nobody`.
     pub(crate) served: String,
     pub(crate) is_served: bool,
+    /// Its size over the last hour.
+    pub(crate) trend: Svg,
 }
 
 pub(crate) async fn show(State(app): State<Shared>, frame: Frame) -> Result<Response, Fault> {
@@ -93,9 +96,14 @@ pub(crate) fn rows(app: &Shared, sample: &Sample) -> Vec<Row> {
                 some => format!("{some} of {}, {slots} slots", sample.processes.len()),
             },
             is_served: !serving.is_empty(),
+            trend: spark(&sizes(sample, &queue.name)),
         }
     });
     rows.collect()
+}
+
+fn sizes(sample: &Sample, queue: &str) -> Vec<f64> {
+    sample.trends.get(queue).map(|points| points.iter().map(|(_, size)| *size as f64).collect()).unwrap_or_default()
 }
 
 fn signed(growth: i64) -> String {

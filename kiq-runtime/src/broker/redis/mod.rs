@@ -9,6 +9,7 @@ mod consumer;
 mod held;
 mod keys;
 mod link;
+mod logbook;
 mod manage;
 mod metrics;
 mod presence;
