@@ -59,70 +59,58 @@ struct Dev<'a> {
 /// The programs that were built: which, and when.
 type Built = BTreeMap<PathBuf, Option<SystemTime>>;
 
-/// What ends a wait.
-enum Next {
-    Changed(Changed),
-    Ended(processes::Ended),
-    Stop,
-}
-
 impl Dev<'_> {
-    /// Until somebody ends it.
+    /// Until somebody ends it. Nothing that it started is left then, whatever it ends of.
     async fn run(self) -> Result<(), Fault> {
         let mut told_to_stop = Told::listen()?;
         // What cannot be read is said before the build, which takes longer.
         self.plan()?;
-        let mut watch = Watch::start(&self.project.folder)?;
+        let watch = Watch::start(&self.project.folder)?;
         let mut running = Processes::default();
-        let mut built = Built::new();
-        let mut change = Some(Changed::everything());
-        loop {
-            if let Some(changed) = change.take() {
-                let attempt = tokio::select! {
-                    attempt = self.build.run(&self.stream) => attempt?,
-                    () = told_to_stop.once() => break,
-                };
-                match attempt {
-                    None => self.shell.warn("the programs could not be built; waiting for a change"),
-                    Some(programs)
-                        if programs != built || changed.names(&READ_AT_START) || changed.is(&self.procfile) =>
-                    {
-                        if !running.is_empty() {
-                            self.shell.status("Restarting", changed);
-                        }
-                        watch.also(&self.project.folder, programs.keys());
-                        let ended = tokio::select! {
-                            ended = self.start_again(&mut running, &programs) => ended,
-                            () = told_to_stop.once() => break,
-                        };
-                        match ended {
-                            Ok(()) => built = programs,
-                            Err(Fault::Message(problem)) => self.shell.error(&problem),
-                            Err(interrupted) => return Err(interrupted),
-                        }
-                    }
-                    Some(_) => {}
-                }
-            }
-            let next = tokio::select! {
-                changed = watch.next() => Next::Changed(changed?),
-                ended = running.next_end() => Next::Ended(ended),
-                () = told_to_stop.once() => Next::Stop,
-            };
-            match next {
-                Next::Changed(changed) => change = Some(changed),
-                Next::Ended(ended) => {
-                    self.shell.warn(&format!("{ended}; it starts again with the next change"));
-                }
-                Next::Stop => break,
-            }
-        }
+        let ended = tokio::select! {
+            ended = self.go_on(watch, &mut running) => ended,
+            () = told_to_stop.once() => Ok(()),
+        };
         self.shell.status("Stopping", "all; Ctrl-C again does not wait for jobs");
-        tokio::select! {
-            () = running.stop() => {}
-            () = told_to_stop.once() => running.kill().await,
+        let is_patient = tokio::select! {
+            () = running.stop() => true,
+            () = told_to_stop.once() => false,
+        };
+        if !is_patient {
+            running.kill().await;
         }
-        Ok(())
+        ended
+    }
+
+    /// Builds and starts, now and with each change. It can be dropped wherever it waits.
+    async fn go_on(&self, mut watch: Watch, running: &mut Processes) -> Result<(), Fault> {
+        let mut built = Built::new();
+        let mut changed = Changed::everything();
+        loop {
+            match self.build.run(&self.stream).await? {
+                None => self.shell.warn("the programs could not be built; waiting for a change"),
+                Some(programs) if programs != built || changed.names(&READ_AT_START) || changed.is(&self.procfile) => {
+                    if !running.is_empty() {
+                        self.shell.status("Restarting", &changed);
+                    }
+                    watch.also(&self.project.folder, programs.keys());
+                    match self.start_again(running, &programs).await {
+                        Ok(()) => built = programs,
+                        Err(Fault::Message(problem)) => self.shell.error(&problem),
+                        Err(interrupted) => return Err(interrupted),
+                    }
+                }
+                Some(_) => {}
+            }
+            changed = loop {
+                tokio::select! {
+                    changed = watch.next() => break changed?,
+                    ended = running.next_end() => {
+                        self.shell.warn(&format!("{ended}; it starts again with the next change"));
+                    }
+                }
+            };
+        }
     }
 
     /// What is to be run, with which variables.
