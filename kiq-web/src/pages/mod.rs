@@ -14,6 +14,8 @@ pub(crate) mod preferences;
 pub(crate) mod process;
 pub(crate) mod queue;
 pub(crate) mod queues;
+pub(crate) mod search;
+pub(crate) mod sidekiq;
 
 use askama::Template;
 use axum::http::header::{LOCATION, SET_COOKIE};
