@@ -8,6 +8,7 @@ mod explain;
 mod filter;
 mod found;
 mod numbers;
+mod unknown;
 
 use std::fmt;
 use std::sync::Arc;
@@ -30,6 +31,7 @@ pub use explain::{Explanation, Whereabouts};
 pub use filter::{Filter, FilterError};
 pub use found::Found;
 pub use numbers::{Histogram, Runs};
+pub use unknown::{UnknownClass, UnknownJobs};
 
 /// The most days of history: five years, for which Sidekiq keeps them.
 const MOST_DAYS: usize = 1825;
