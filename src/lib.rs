@@ -396,7 +396,7 @@ pub use kiq_runtime::job::{
     ArgKey, ArgsError, ArgsReader, ArgsWriter, BoxFuture, ContextError, Current, Data, DeadJob, Disposition, Failure,
     FromJobContext, InvalidTraceParent, Jid, Job, JobContext, JobDef, JobError, JobOptions, JobResult, MissingState,
     OnArgError, PastError, Payload, PayloadError, Perform, Plan, Registry, RegistryError, Rejection, Retry,
-    RetryContext, RetryIn, State, TRACE, TimedOut, TraceParent, rules,
+    RetryContext, RetryIn, State, TRACE, TimedOut, TraceParent, Wrapped, rules,
 };
 #[cfg(feature = "logs")]
 pub use kiq_runtime::logs;

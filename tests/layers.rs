@@ -110,8 +110,7 @@ const WORDS: &[Word] = &[
             "kiq-runtime/src/program/ruby.rs",
             "kiq-cli/src/",
             "kiq-testing/src/",
-            "kiq-web/src/frame.rs",
-            "kiq-web/src/live.rs",
+            "kiq-web/src/",
         ],
         law: "Redis keys are named in broker/redis/keys.rs alone (in presence.rs and processes.rs fields of a record are called alike, in settings/ keys of a file, in ruby.rs options of Ruby, in kiq-cli words of its grammar, in kiq-web addresses)",
     },
@@ -138,6 +137,7 @@ const WORDS: &[Word] = &[
             "kiq-cli/src/top.rs",
             // tokio's: how often the store is asked, and when a stream ends.
             "kiq-web/src/sampler.rs",
+            "kiq-web/src/numbers.rs",
             "kiq-web/src/live.rs",
         ],
         law: "nothing about a job goes by another clock than clock.rs's; how long something took is measured from its `instant()`",

@@ -169,6 +169,7 @@ pub(crate) fn command() -> Command {
                 Arg::new("every").long("every").value_name("TIME").default_value("2s").value_parser(duration).help("How often to look"),
             ),
         )
+        .subcommand(crate::commands::web::command())
         .subcommand(Command::new("doctor").about("Is this Redis fit to keep jobs, and does everything run?"))
         .subcommand(Command::new("config").about("Settings").subcommand_required(true).subcommand(Command::new("show").about("Every setting, and who said it")))
         .subcommand(Command::new("completions").about("Completions for a shell").arg(Arg::new("shell").value_name("SHELL").required(true).value_parser(value_parser!(Shell)).help("The shell")))

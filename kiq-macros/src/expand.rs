@@ -436,6 +436,8 @@ impl<'a> Expansion<'a> {
         let run = self.run();
         let path = self.function_name();
         let names = self.stored.iter().map(|stored| stored.name.unraw().to_string());
+        let optional = self.stored.iter().filter(|stored| !matches!(stored.absent, Absent::Mistake)).count();
+        let optional = (optional > 0).then(|| quote!(.optional(#optional)));
         let keys: Vec<Ident> = self.supplied().enumerate().map(|(index, _)| supply_key(index)).collect();
         let check = (!keys.is_empty()).then(|| {
             quote! {
@@ -465,7 +467,7 @@ impl<'a> Expansion<'a> {
                 const DEF: #p::JobDef = #p::JobDef::new::<Self>(#run)
                     .at(::core::concat!(::core::module_path!(), "::", #path), ::core::file!(), ::core::line!())
                     .params(&[#(#names),*])
-                    #check #aliases #retry_in #on_exhausted;
+                    #optional #check #aliases #retry_in #on_exhausted;
             }
         }
     }

@@ -39,7 +39,7 @@
   const open = () => {
     if (stream || paused || document.hidden || regions.length === 0) return;
     const on = regions.map((region) => region.dataset.live).join(",");
-    const about = new URLSearchParams({ on, root, home: body.dataset.home, path: body.dataset.path });
+    const about = new URLSearchParams({ on, root, home: body.dataset.home, path: body.dataset.path, query: location.search.slice(1) });
     stream = new EventSource(root + "events?" + about);
     heard = heard || Date.now();
     const news = () => { heard = Date.now(); tell(); };

@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use kiq_runtime::inspect::Inspector;
+use kiq_runtime::job::Registry;
 use tokio::sync::Semaphore;
 
+use crate::asked::Asked;
 use crate::auth::Permits;
 use crate::dashboard::Limits;
+use crate::numbers::Numberer;
 use crate::sampler::Sampler;
 use crate::view::Masks;
 
@@ -25,6 +28,12 @@ pub(crate) struct App {
     pub(crate) inspector: Inspector,
     /// What all pages show, read once for all of them.
     pub(crate) sampler: Sampler,
+    /// What processes were asked to do from here.
+    pub(crate) asked: Asked,
+    /// What the pages of numbers show, read once for all of them.
+    pub(crate) numbers: Numberer,
+    /// The jobs that this program knows.
+    pub(crate) jobs: Registry,
     /// Who may do what.
     pub(crate) permits: Permits,
     /// What is not shown of arguments.

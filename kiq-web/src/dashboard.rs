@@ -8,9 +8,12 @@ use axum::Router;
 use axum::middleware::from_fn_with_state;
 use kiq_runtime::client::Client;
 use kiq_runtime::inspect::Inspector;
+use kiq_runtime::job::Registry;
 
 use crate::app::{App, Hosts, Shared};
+use crate::asked::Asked;
 use crate::auth::Auth;
+use crate::numbers::Numberer;
 use crate::sampler::Sampler;
 use crate::view::Masks;
 use crate::{guard, origin, routes};
@@ -46,6 +49,7 @@ pub struct Dashboard {
     hosts: Option<Vec<String>>,
     masks: Masks,
     limits: Limits,
+    jobs: Registry,
 }
 
 impl Dashboard {
@@ -58,7 +62,19 @@ impl Dashboard {
             hosts: None,
             masks: Masks::default(),
             limits: Limits { latency: Duration::from_secs(300), running: Duration::from_secs(3600) },
+            jobs: Registry::linked().unwrap_or_else(|error| {
+                tracing::warn!(%error, "the dashboard lists no jobs");
+                Registry::new()
+            }),
         }
+    }
+
+    /// The jobs that its list shows: those linked into this program by default, for which the feature `inventory` is needed. Give
+    /// it what your workers [register](kiq_runtime::job::Registry::register) by hand.
+    #[must_use]
+    pub fn jobs(mut self, jobs: Registry) -> Self {
+        self.jobs = jobs;
+        self
     }
 
     /// A word beside the name of each page, and in the titles of tabs: `PROD`. None by default.
@@ -107,7 +123,8 @@ impl Dashboard {
     }
 
     /// The pages, to be nested at any path, or served as they are.
-    pub fn router(self) -> Router {
+    pub fn router(mut self) -> Router {
+        self.masks.add_jobs(&self.jobs);
         let hosts = match self.hosts {
             Some(names) => Hosts::Known(names),
             None if self.auth.is_public() => Hosts::Known(Vec::new()),
@@ -116,7 +133,10 @@ impl Dashboard {
         let (gate, permits) = self.auth.into_parts();
         let app: Shared = Arc::new(App {
             sampler: Sampler::new(self.inspector.clone()),
+            numbers: Numberer::new(self.inspector.clone()),
+            jobs: self.jobs,
             inspector: self.inspector,
+            asked: Asked::default(),
             permits,
             masks: self.masks,
             limits: self.limits,

@@ -170,11 +170,6 @@ impl Frame {
         links.collect()
     }
 
-    /// The number that tells samples apart; 0 without one.
-    pub(crate) fn sample_number(&self) -> u64 {
-        self.sample.as_ref().map_or(0, |sample| sample.number)
-    }
-
     /// The address of something below the root.
     pub(crate) fn to(&self, path: &str) -> String {
         if path.is_empty() { self.home.clone() } else { format!("{}{path}", self.root) }
@@ -186,9 +181,18 @@ impl Frame {
     }
 
     /// A class's metrics.
-    #[expect(dead_code, reason = "the seam for the pages that link to metrics")]
     pub(crate) fn class(&self, name: &str) -> String {
         format!("{}metrics/{}", self.root, segment(name))
+    }
+
+    /// A process's acts.
+    pub(crate) fn process(&self, identity: &str) -> String {
+        format!("{}processes/{}", self.root, segment(identity))
+    }
+
+    /// A parameter of the query that has nothing encoded in it.
+    pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
+        parameter(&self.query, name)
     }
 
     /// A job's page.

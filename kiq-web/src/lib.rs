@@ -26,13 +26,16 @@
 #![warn(unreachable_pub)]
 
 mod app;
+mod asked;
 mod assets;
 mod auth;
+mod charts;
 mod dashboard;
 mod fault;
 mod frame;
 mod guard;
 mod live;
+mod numbers;
 mod origin;
 mod pages;
 mod problems;

@@ -44,6 +44,9 @@ pub(crate) struct Wanted {
     /// The page below the root.
     #[serde(default)]
     path: String,
+    /// Its query.
+    #[serde(default)]
+    query: String,
 }
 
 struct Stream {
@@ -71,7 +74,7 @@ pub(crate) async fn stream(
     let regions = REGIONS.into_iter().filter(|(name, _)| names.contains(name)).collect();
     let (mut parts, _) = request.into_parts();
     if let Some(spot) = parts.extensions.get_mut::<Spot>() {
-        (spot.root, spot.home, spot.path, spot.query) = (wanted.root, wanted.home, wanted.path, String::new());
+        (spot.root, spot.home, spot.path, spot.query) = (wanted.root, wanted.home, wanted.path, wanted.query);
     }
     Sampler::keep_trends(&app);
     let ends = Instant::now() + LONGEST;

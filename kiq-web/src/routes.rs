@@ -12,7 +12,7 @@ use axum::routing::{MethodRouter, get, post};
 use crate::app::Shared;
 use crate::auth::{Operator, Verb};
 use crate::fault::Fault;
-use crate::pages::{busy, help, overview, preferences, queue, queues};
+use crate::pages::{busy, class, help, job, metrics, overview, preferences, process, queue, queues};
 use crate::{assets, live};
 
 /// What everybody may have.
@@ -26,10 +26,20 @@ pub(crate) fn pages(app: &Shared) -> Router<Shared> {
     Router::new()
         .route("/", get(overview::show))
         .route("/busy", get(busy::show))
+        .route("/processes/{identity}/quiet", get(process::ask_quiet).merge(act.on(Verb::Quiet, process::quiet)))
+        .route("/processes/{identity}/stop", get(process::ask_stop).merge(act.on(Verb::Stop, process::stop)))
         .route("/queues", get(queues::show))
         .route("/queues/{name}", get(queue::show))
         .route("/queues/{name}/pause", act.on(Verb::Pause, queue::pause))
         .route("/queues/{name}/resume", act.on(Verb::Resume, queue::resume))
+        .route("/queues/{name}/clear", get(queue::ask_clear).merge(act.on(Verb::Clear, queue::clear)))
+        .route("/metrics", get(metrics::show))
+        .route("/metrics/{class}", get(class::show))
+        .route("/jobs/{jid}", get(job::show))
+        .route("/jobs/{jid}/retry", act.on(Verb::Retry, job::retry))
+        .route("/jobs/{jid}/kill", get(job::ask_kill).merge(act.on(Verb::Kill, job::kill)))
+        .route("/jobs/{jid}/delete", get(job::ask_delete).merge(act.on(Verb::Delete, job::delete)))
+        .route("/jobs/{jid}/reveal", act.on(Verb::Reveal, job::reveal))
         .route("/help", get(help::show))
         .route("/preferences", post(preferences::set))
         .route("/events", get(live::stream))

@@ -223,7 +223,7 @@ on_every_broker! {
         let dead = &inspector.set(JobSet::Dead, 0, 1).await.unwrap()[0];
 
         for (found, act) in [(queued, Act::Retry), (queued, Act::Reschedule { at: START }), (dead, Act::Kill)] {
-            let error = inspector.act(found, act).await.unwrap_err();
+            let error = inspector.act(found, act.clone()).await.unwrap_err();
             assert!(matches!(error, ActError::Unsuitable { .. }));
             assert!(error.to_string().starts_with(&format!("jobs of {} cannot be told to {act}", found.place)), "{error}");
         }

@@ -1,5 +1,11 @@
 //! The dashboard, asked in process: its pages, who is let in, what is refused.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
 
+mod acting;
 mod asking;
 mod frame;
+mod guarding;
+mod hostile;
+mod job;
+mod live;
+mod metrics;

@@ -34,6 +34,25 @@ async fn a_rust_job_of_the_wrapped_name_takes_the_real_arguments() {
     assert_eq!(setup.runs.all().len(), 2);
 }
 
+/// Ruby's integers have no limit, and come out of the wrapper with every digit.
+#[tokio::test]
+async fn a_number_beyond_64_bits_stays_exact() {
+    let setup = Setup::new();
+    let huge = "123456789012345678901234567890";
+    let record = wrapped(NEW, "Shared", json!(["HUGE", {"deep": ["HUGE"]}, 1.0])).to_string();
+    // As Ruby writes it; serde_json here would make it a float.
+    let record = record.replace("\"HUGE\"", huge).replace("\"args\"", "\"jid\":\"5d0d7b3e\",\"args\"");
+    let _: () = setup.server.connection().lpush("queue:rust", record).unwrap();
+
+    setup
+        .run(setup.worker(&["rust"]), async |events| {
+            drop(events.until(|event| matches!(event, kiq::Event::Done { .. })).await)
+        })
+        .await;
+
+    assert_eq!(setup.runs.all()[0].args, [huge, &format!("{{\"deep\":[{huge}]}}"), "1.0"]);
+}
+
 /// No such job here, or a record of Rails among the arguments: the retry set has it, with the reason and whole.
 #[tokio::test]
 async fn what_only_rails_can_run_is_kept_with_the_reason() {

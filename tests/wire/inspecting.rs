@@ -1,6 +1,6 @@
 //! The other direction of `reading.rs`: kiq's inspector reads what Ruby wrote, and its acts work on Ruby.
 
-use kiq::inspect::{Act, Acted, Signal};
+use kiq::inspect::{Act, Acted, Place, Signal};
 use kiq::{Found, Inspector, JobSet};
 use serde_json::json;
 
@@ -48,7 +48,7 @@ async fn kiq_reads_rubys_processes_and_sets_and_acts_on_them() {
     // Run now, kill, delete; a second time there is nothing left to do it to.
     for (jid, act) in [(&jids[1], Act::Retry), (&jids[2], Act::Kill), (&jids[3], Act::Delete)] {
         let found = only(&inspector, JobSet::Scheduled, jid).await;
-        assert_eq!(inspector.act(&found, act).await.unwrap(), Acted::Done);
+        assert_eq!(inspector.act(&found, act.clone()).await.unwrap(), Acted::Done);
         assert_eq!(inspector.act(&found, act).await.unwrap(), Acted::Gone);
     }
     let run = ruby.next_run();
@@ -56,8 +56,65 @@ async fn kiq_reads_rubys_processes_and_sets_and_acts_on_them() {
     let seen = look(&setup.server);
     assert_eq!((&seen["stats"]["scheduled_size"], &seen["stats"]["dead_size"]), (&json!(0), &json!(2)));
 
-    // At its next heartbeat it does as it is told.
+    // At its next heartbeats it does as it is told.
+    assert!(inspector.signal(&process.identity, Signal::Quiet).await.unwrap());
+    while !inspector.processes().await.unwrap()[0].is_quiet {
+        tokio::task::yield_now().await;
+    }
     assert!(inspector.signal(&process.identity, Signal::Stop).await.unwrap());
     ruby.wait_for_its_end();
     assert!(inspector.processes().await.unwrap().is_empty());
+}
+
+/// Ruby's queues and retries: seen as they are, and acted on.
+#[tokio::test]
+async fn kiq_reads_rubys_queues_and_retries_and_acts_on_them() {
+    let setup = Setup::new();
+    let inspector = Inspector::new(&setup.client);
+    let mut ruby = Sidekiq::start(&setup.server, &["ruby"]);
+    let jids = enqueue(
+        &setup.server,
+        &json!([
+            {"class": "OnlyRuby", "queue": "waiting", "args": [1, {"deep": [1.0, null]}], "tags": ["a"]},
+            {"class": "OnlyRuby", "queue": "waiting", "args": [2, "b"]},
+            {"class": "FailsLater", "queue": "ruby", "args": [7], "retry": 5},
+            {"class": "FailsLater", "queue": "ruby", "args": [8], "retry": 5},
+        ]),
+    );
+    ruby.next_run();
+    ruby.next_run();
+    // The failures are written after the runs are told.
+    while inspector.stats().await.unwrap().retries < 2 {
+        tokio::task::yield_now().await;
+    }
+
+    let queues = inspector.queues().await.unwrap();
+    let waiting = queues.iter().find(|queue| queue.name == "waiting").unwrap();
+    assert_eq!(waiting.size, 2);
+    assert!(waiting.latency.as_secs() < 300, "{waiting:?}");
+    let jobs = inspector.queue("waiting", 0, 10).await.unwrap();
+    assert_eq!(jobs.iter().map(Found::jid).collect::<Vec<_>>(), [&jids[0], &jids[1]]);
+    let first = jobs[0].payload.as_ref().unwrap();
+    assert_eq!((first.args().get(), first.tags()), (r#"[1,{"deep":[1.0,null]}]"#, vec!["a".to_owned()]));
+    let retry = only(&inspector, JobSet::Retry, &jids[2]).await;
+    assert_eq!(retry.error(), Some(("ArgumentError".to_owned(), "later".to_owned())));
+    assert_eq!((retry.queue().as_deref(), retry.payload.as_ref().unwrap().get("retry_count")), (Some("ruby"), Some(0)));
+    let until = retry.at.unwrap().since(retry.happened_at().unwrap());
+    assert!((3600..3700).contains(&until.as_secs()), "{until:?}");
+
+    // Now, and for good; a queued job is deleted by its bytes, and a queue cleared.
+    assert_eq!(inspector.act(&retry, Act::Retry).await.unwrap(), Acted::Done);
+    assert_eq!(ruby.next_run()["item"]["jid"], json!(jids[2]));
+    let other = only(&inspector, JobSet::Retry, &jids[3]).await;
+    assert_eq!(inspector.act(&other, Act::Kill).await.unwrap(), Acted::Done);
+    assert_eq!(inspector.act(&jobs[1], Act::Delete).await.unwrap(), Acted::Done);
+    let seen = look(&setup.server);
+    assert_eq!(seen["queues"]["waiting"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        (&seen["dead"][0]["jid"], &seen["dead"][0]["item"]["error_message"]),
+        (&json!(jids[3]), &json!("later"))
+    );
+    assert_eq!(inspector.clear(&Place::Queue("waiting".to_owned())).await.unwrap(), 1);
+    assert_eq!(look(&setup.server)["stats"]["enqueued"], 0);
+    ruby.stop();
 }

@@ -13,6 +13,8 @@ use tokio::sync::Notify;
 pub struct Run {
     pub record: String,
     pub attempt: u32,
+    /// Its arguments, where the job keeps them as they are.
+    pub args: Vec<String>,
 }
 
 /// The runs in Rust, in order.
@@ -21,7 +23,12 @@ pub struct Runs(Arc<Mutex<Vec<Run>>>);
 
 impl Runs {
     fn add(&self, cx: &JobContext) {
-        self.0.lock().unwrap().push(Run { record: cx.payload().to_string(), attempt: cx.attempt() });
+        self.add_with(cx, &[]);
+    }
+
+    fn add_with(&self, cx: &JobContext, args: &[&RawValue]) {
+        let args = args.iter().map(|arg| arg.get().to_owned()).collect();
+        self.0.lock().unwrap().push(Run { record: cx.payload().to_string(), attempt: cx.attempt(), args });
     }
 
     pub fn all(&self) -> Vec<Run> {
@@ -32,8 +39,7 @@ impl Runs {
 /// Any three arguments.
 #[kiq::job(queue = "rust")]
 pub async fn shared(a: Box<RawValue>, b: Box<RawValue>, c: Box<RawValue>, runs: Data<Runs>, cx: &JobContext) {
-    let _ = (a, b, c);
-    runs.add(cx);
+    runs.add_with(cx, &[&a, &b, &c]);
 }
 
 /// Only enqueued here.

@@ -1,14 +1,15 @@
 //! Sidekiq's own pages, in a real browser, over what kiq wrote.
 
 use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use kiq_testing::{Events, RedisServer};
+use serde_json::json;
 
 use crate::browser::Browser;
 use crate::jobs::{FailsInRust, OnlyRuby, Setup, Wait};
-use crate::ruby::{look, script};
+use crate::ruby::{look, program, script};
 
 /// Sidekiq's pages, served by Ruby.
 struct Pages {
@@ -18,7 +19,7 @@ struct Pages {
 
 impl Pages {
     fn serve(server: &RedisServer) -> Self {
-        let mut process = Command::new("ruby")
+        let mut process = program("ruby")
             .arg(script("pages.rb"))
             .env("REDIS_URL", server.url())
             .stdout(Stdio::piped())
@@ -113,4 +114,45 @@ async fn sidekiqs_pages_show_kiq_and_their_buttons_work() {
     assert_eq!(seen["stats"]["scheduled_size"], 0);
     assert_eq!(seen["queues"]["ruby"].as_array().unwrap().len(), 2);
     assert_eq!(seen["stats"]["processes_size"], 0);
+}
+
+/// What is in the retries and among the dead is run again, or deleted, one by one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sidekiqs_buttons_retry_and_delete_what_kiq_keeps() {
+    let setup = Setup::new();
+    let mut jids = Vec::new();
+    for retries in [0, 0, 9, 9] {
+        jids.push(FailsInRust::enqueue(7).retry(retries).on(&setup.client).await.unwrap().jid.to_string());
+    }
+    let again = setup.worker(&["rust"]);
+    setup
+        .run(again, async |events| {
+            for _ in &jids {
+                events.failed("FailsInRust").await;
+            }
+        })
+        .await;
+
+    let pages = Pages::serve(&setup.server);
+    let (url, pressed) = (pages.url.clone(), jids.clone());
+    let buttons = [("/morgue", "retry"), ("/morgue", "delete"), ("/retries", "retry"), ("/retries", "delete")];
+    let browsing = tokio::task::spawn_blocking(move || {
+        let mut browser = Browser::start();
+        for ((path, button), jid) in buttons.into_iter().zip(pressed) {
+            browser.open(&format!("{url}{path}"));
+            browser
+                .evaluate(&format!("document.querySelector('input[name=\"key[]\"][value*=\"{jid}\"]').checked = true"));
+            browser.click(&format!("form [name={button}]"));
+        }
+    });
+    browsing.await.unwrap();
+
+    let seen = look(&setup.server);
+    assert_eq!((&seen["stats"]["retry_size"], &seen["stats"]["dead_size"]), (&json!(0), &json!(0)));
+    let mut queued: Vec<&str> =
+        seen["queues"]["rust"].as_array().unwrap().iter().map(|job| job["jid"].as_str().unwrap()).collect();
+    let mut retried = [jids[0].as_str(), jids[2].as_str()];
+    queued.sort_unstable();
+    retried.sort_unstable();
+    assert_eq!(queued, retried);
 }

@@ -1,7 +1,10 @@
 //! The real Ruby Sidekiq, as Debian packages it: its client, its data API, and its worker process.
+//!
+//! That of this machine, or of another system, which `KIQ_TEST_SIDEKIQ` names by its root folder: so newer versions are tested
+//! than this machine has (`./check sidekiqs`).
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use kiq_testing::RedisServer;
@@ -10,13 +13,38 @@ use serde_json::Value;
 /// How long a run in Ruby may take to be told, in seconds.
 const PATIENCE: u32 = 60;
 
+/// Where the other system has our scripts.
+const SCRIPTS_THERE: &str = "/mnt";
+
+fn elsewhere() -> Option<PathBuf> {
+    std::env::var_os("KIQ_TEST_SIDEKIQ").map(PathBuf::from)
+}
+
+fn scripts() -> PathBuf {
+    // Tests of other packages use this, too.
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors().map(|folder| folder.join("tests/wire/ruby")).find(|scripts| scripts.is_dir()).unwrap()
+}
+
+/// A script, by the path that [`program`] finds it at.
 pub fn script(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/wire/ruby").join(name)
+    elsewhere().map_or_else(scripts, |_| SCRIPTS_THERE.into()).join(name)
+}
+
+/// `ruby` or `sidekiq`, of the system that is tested, which sees our scripts and the folder for temporary files.
+pub fn program(name: &str) -> Command {
+    let Some(root) = elsewhere() else { return Command::new(name) };
+    // In mounts of its own, which end with it.
+    let mut command = Command::new("unshare");
+    let mount = r#"mount --bind /proc "$ROOT/proc" && mount --bind /tmp "$ROOT/tmp" && mount --bind "$SCRIPTS" "$ROOT/mnt" &&
+        exec chroot "$ROOT" "$@""#;
+    command.args(["--mount", "sh", "-c", mount, "sh", name]).env("ROOT", root).env("SCRIPTS", scripts());
+    command
 }
 
 /// Runs one of the scripts, and answers what it printed.
 pub fn run(server: &RedisServer, name: &str, arguments: &[&str], input: &Value) -> Value {
-    let mut child = Command::new("ruby")
+    let mut child = program("ruby")
         .arg(script(name))
         .args(arguments)
         .env("REDIS_URL", server.url())
@@ -55,9 +83,14 @@ pub struct Sidekiq {
 impl Sidekiq {
     /// Starts one, and waits until it works.
     pub fn start(server: &RedisServer, queues: &[&str]) -> Self {
-        let mut child = Command::new("sidekiq")
+        Sidekiq::with(server, "jobs.rb", queues)
+    }
+
+    /// The same with the classes of another script.
+    pub fn with(server: &RedisServer, jobs: &str, queues: &[&str]) -> Self {
+        let mut child = program("sidekiq")
             .arg("-r")
-            .arg(script("jobs.rb"))
+            .arg(script(jobs))
             .args(["-c", "5", "-e", "test"])
             .args(queues.iter().flat_map(|queue| ["-q", queue]))
             .env("REDIS_URL", server.url())

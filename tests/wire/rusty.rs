@@ -6,6 +6,20 @@ use redis::Commands as _;
 
 use crate::jobs::{Setup, now};
 
+/// Its `unique_for` is not ours either.
+#[tokio::test]
+async fn its_unique_keys_are_told_of_at_the_start() {
+    let setup = Setup::new();
+    let broker = RedisBroker::open(&setup.server.url(), Clock::system()).unwrap();
+    let key = "sidekiq:unique:rust:Shared:6f9c54658fdbc2f155e7105e0ad633c8c03e83b677a6b8a5dfb7541264b83622";
+    let _: () = setup.server.connection().set_ex(key, "", 3600).unwrap();
+
+    let advice = broker.check().await.unwrap();
+
+    let told = advice.iter().find(|advice| advice.contains("unique_for")).unwrap();
+    assert!(told.contains(key) && told.contains("`.idempotent(ttl)`"), "{told}");
+}
+
 /// Its periodic jobs are not ours to run, and whoever takes over must hear of it.
 #[tokio::test]
 async fn its_periodic_jobs_are_told_of_at_the_start() {

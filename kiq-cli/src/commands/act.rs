@@ -4,7 +4,7 @@ use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use clap::ArgMatches;
-use kiq::inspect::{Act, Count, Selection, Signal};
+use kiq::inspect::{Act, Begun, By, Count, OperationId, Selection, Signal};
 use kiq::{Inspector, Timestamp};
 use serde_json::{Value, json};
 
@@ -41,29 +41,34 @@ pub(super) async fn on_jobs(
     }
     let count = selection.count(number(given, "budget")).await?;
     if given.get_flag("dry-run") || count.matching == 0 {
-        tell_count(&selection, &count, act, output)?;
+        tell_count(&selection, &count, &act, output)?;
         return match count.matching {
             0 => Err(Fault::No(format!("no job in {} matches; nothing was changed", selection.place()))),
             _ => Ok(()),
         };
     }
     if !given.get_flag("yes") {
-        tell_count(&selection, &count, act, output)?;
+        tell_count(&selection, &count, &act, output)?;
         ask(&format!("{act} {}", counted(&count)))?;
     }
+    let by = By::new(std::env::var("USER").unwrap_or_else(|_| "kiqctl".to_owned()));
+    let expected = count.is_complete.then_some(count.matching);
+    let Begun::New(run) = selection.begin(&OperationId::random(), act.clone(), by, expected).await? else {
+        return Err(Fault::No("an operation of that id was there; nothing was changed, try again".to_owned()));
+    };
     let is_shown = std::io::stderr().is_terminal() && !output.is_json;
-    let outcome = selection
-        .apply_telling(act, |so_far| {
+    let operation = run
+        .finish_telling(|so_far| {
             if is_shown {
                 let _ = write!(std::io::stderr(), "\r{act}: {} of {} …", so_far.done, count.matching);
             }
-            true
         })
         .await?;
+    let outcome = operation.outcome;
     if is_shown {
         let _ = writeln!(std::io::stderr());
     }
-    let value = json!({ "act": command, "done": outcome.done, "gone": outcome.gone, "not_jobs": outcome.not_jobs });
+    let value = json!({ "act": command, "operation": operation.id.as_str(), "done": outcome.done, "gone": outcome.gone, "not_jobs": outcome.not_jobs });
     output.say(&value, || {
         let mut text = format!("{act}: {} done", outcome.done);
         for (number, words) in [(outcome.gone, "already gone"), (outcome.not_jobs, "no jobs, left where they are")] {
@@ -88,7 +93,7 @@ fn counted(count: &Count) -> String {
     }
 }
 
-fn tell_count(selection: &Selection, count: &Count, act: Act, output: &Output) -> Result<(), Fault> {
+fn tell_count(selection: &Selection, count: &Count, act: &Act, output: &Output) -> Result<(), Fault> {
     let sample: Vec<Value> = count.sample.iter().map(look::as_json).collect();
     let value = json!({
         "act": act.to_string(), "place": selection.place().to_string(), "filter": selection.filter().to_string(),

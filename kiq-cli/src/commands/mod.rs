@@ -3,6 +3,7 @@
 mod act;
 mod look;
 mod ruby;
+pub(crate) mod web;
 
 use clap::ArgMatches;
 use kiq::Inspector;
@@ -41,6 +42,7 @@ pub(crate) async fn run(
         },
         "doctor" => check::doctor(inspector, output).await,
         "top" => crate::top::run(inspector, given).await,
+        "web" => web::run(given, settings, output).await,
         "config" => show_settings(settings, output),
         other => Err(Fault::Usage(format!("{other} is not known"))),
     }

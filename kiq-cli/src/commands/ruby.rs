@@ -16,9 +16,6 @@ use super::{number, text};
 /// Jobs asked for at once.
 const PAGE: usize = 500;
 
-/// What ActiveJob wraps jobs into, by Sidekiq's version.
-const WRAPPERS: [&str; 2] = ["Sidekiq::ActiveJob::Wrapper", "ActiveJob::QueueAdapters::SidekiqAdapter::JobWrapper"];
-
 /// Words of Rust that cannot be the name of a function, and one that a job cannot have.
 const KEYWORDS: [&str; 39] = [
     "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "crate", "do", "dyn", "else",
@@ -137,14 +134,9 @@ impl Classes {
     }
 
     fn see(&mut self, job: &Payload) {
-        let (name, args) = match job.get::<String>("wrapped").filter(|_| WRAPPERS.contains(&job.class())) {
-            Some(wrapped) => {
-                let wrapper: Vec<Value> = serde_json::from_str(job.args().get()).unwrap_or_default();
-                let args = wrapper.first().and_then(|job| job.get("arguments")).and_then(Value::as_array);
-                (wrapped, args.cloned().unwrap_or_default())
-            }
-            None => (job.class().to_owned(), serde_json::from_str(job.args().get()).unwrap_or_default()),
-        };
+        let wrapped = job.wrapped().and_then(|job| Some((job.class()?, job.arguments())));
+        let (name, args) = wrapped.unwrap_or_else(|| (job.class().to_owned(), Some(job.args())));
+        let args: Vec<Value> = args.and_then(|args| serde_json::from_str(args.get()).ok()).unwrap_or_default();
         let class = self.0.entry(name).or_insert_with(|| Class { fewest: usize::MAX, ..Class::default() });
         class.seen += 1;
         class.queue = job.queue().unwrap_or_else(|| "default".to_owned());

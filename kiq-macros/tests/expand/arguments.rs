@@ -176,7 +176,8 @@ impl ::kiq::__private::Perform for A {
             ::core::file!(),
             ::core::line!(),
         )
-        .params(&["text", "list", "borrowed", "owned", "count", "size", "title"]);
+        .params(&["text", "list", "borrowed", "owned", "count", "size", "title"])
+        .optional(3usize);
 }
 #[allow(deprecated)]
 const _: () = {

@@ -23,6 +23,17 @@ pub struct Runs {
 }
 
 impl Runs {
+    /// Steps that were read before, the earliest first.
+    pub fn new(step: Step, steps: Vec<StepRuns>) -> Self {
+        Runs { step, steps }
+    }
+
+    /// Without the steps that began before a moment.
+    #[must_use]
+    pub fn since(&self, moment: Timestamp) -> Runs {
+        Runs { step: self.step, steps: self.steps.iter().filter(|(at, _)| *at >= moment).cloned().collect() }
+    }
+
     /// Each class's sums, the one that took most time first.
     pub fn totals(&self) -> Vec<ClassTotals> {
         let mut sums = std::collections::BTreeMap::<&str, ClassTotals>::new();
@@ -93,6 +104,12 @@ impl Histogram {
     /// At most so long took that share of the runs (0.95, say). `None` without runs, or when it is longer than the last bound.
     pub fn percentile(&self, share: f64) -> Option<Duration> {
         self.total().percentile(share)
+    }
+
+    /// Without the minutes that began before a moment.
+    #[must_use]
+    pub fn since(&self, moment: Timestamp) -> Histogram {
+        Histogram { minutes: self.minutes.iter().filter(|(at, _)| *at >= moment).copied().collect() }
     }
 
     /// The minutes before a moment, and those after it; the one it is in is in neither.

@@ -6,7 +6,6 @@ use std::time::Duration;
 use crate::broker::{JobSet, Place, ScanFrom};
 use crate::clock::Timestamp;
 use crate::error::BrokerError;
-use crate::job::active_job;
 
 use super::{Found, Inspector};
 
@@ -91,7 +90,7 @@ impl Inspector {
                 (all.read, next) = (all.read + scanned.read, scanned.next);
                 for (at, bytes) in scanned.entries {
                     let found = Found::new(&place, at, bytes);
-                    let wrapped = found.payload.as_ref().ok().and_then(active_job::wrapped);
+                    let wrapped = found.payload.as_ref().ok().and_then(|job| job.wrapped()?.class());
                     if is_known(found.class()) || wrapped.as_deref().is_some_and(is_known) {
                         continue;
                     }

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use super::jid::Jid;
 use super::payload::Payload;
 use super::state::State;
-use super::{ArgsError, Job, active_job};
+use super::{ArgsError, Job};
 
 /// One run of a job. Cheap to clone; a parameter `cx: &JobContext` (or `cx: JobContext`) receives it.
 ///
@@ -164,7 +164,7 @@ impl JobContext {
     /// # Errors
     /// When the stored arguments do not fit `J`.
     pub fn job<J: Job>(&self) -> Result<J, ArgsError> {
-        match active_job::arguments(&self.0.payload) {
+        match self.0.payload.wrapped().map(|job| job.plain()) {
             None => J::from_args(self.0.payload.args()),
             Some(Ok(args)) => J::from_args(&args),
             Some(Err(reason)) => Err(ArgsError::wrapped(J::NAME, reason)),

@@ -3,7 +3,7 @@
 //! Nothing in this folder does I/O or reads a clock. [`Job`] is what an enqueuer needs, [`Perform`] what a worker
 //! needs; `#[kiq::job]` writes both. Writing them by hand takes twenty lines, see [`Perform`].
 
-pub mod active_job;
+mod active_job;
 pub mod args;
 pub(crate) mod blocking;
 pub mod cattr;
@@ -30,6 +30,7 @@ pub mod trace;
 use std::future::Future;
 use std::pin::Pin;
 
+pub use active_job::Wrapped;
 pub use args::{ArgKey, ArgsError, ArgsReader, ArgsWriter, JobArg};
 pub use context::JobContext;
 pub use current::{ContextError, Current};
@@ -152,6 +153,8 @@ pub struct JobDef {
     pub line: u32,
     /// The names of the stored arguments, in order.
     pub params: &'static [&'static str],
+    /// How many of them, from the end, a payload may lack: those with a default.
+    pub optional: usize,
     /// Other names under which payloads of this job may still be stored.
     pub aliases: &'static [&'static str],
     /// The options fixed by the attribute.
@@ -178,6 +181,7 @@ impl JobDef {
             file: "",
             line: 0,
             params: &[],
+            optional: 0,
             aliases: &[],
             options: J::OPTIONS,
             run,
@@ -200,6 +204,13 @@ impl JobDef {
     #[must_use]
     pub const fn params(mut self, params: &'static [&'static str]) -> Self {
         self.params = params;
+        self
+    }
+
+    /// How many of the arguments, from the end, a payload may lack.
+    #[must_use]
+    pub const fn optional(mut self, arguments: usize) -> Self {
+        self.optional = arguments;
         self
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::payload::Payload;
-use super::{JobDef, Perform, active_job};
+use super::{JobDef, Perform};
 
 /// The jobs a worker can perform.
 ///
@@ -81,7 +81,7 @@ impl Registry {
 
     /// The job that performs `payload`: the one of its class, or of the class inside of ActiveJob's wrapper.
     pub fn of(&self, payload: &Payload) -> Option<&JobDef> {
-        self.get(payload.class()).or_else(|| self.get(&active_job::wrapped(payload)?))
+        self.get(payload.class()).or_else(|| self.get(&payload.wrapped()?.class()?))
     }
 
     /// All jobs, by name; each once, whatever its aliases.

@@ -1,15 +1,15 @@
 //! The jobs of a program as Ruby classes, so that Ruby can enqueue them.
 //!
-//! Each class has the job's queue and options as its `sidekiq_options`, and its arguments by name: where it is called directly,
-//! Ruby refuses a wrong number of them, and not first the worker that runs it.
+//! Each class has the job's queue and options as its `sidekiq_options`, and its arguments by name: Ruby refuses a wrong number of
+//! them where it enqueues, and not first the worker that runs the job.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use crate::job::{JobDef, Registry, Retry};
 
-/// Words that cannot be the name of an argument: Ruby's own, and the two that the class methods have already.
-const TAKEN: [&str; 43] = [
+/// Words that cannot be the name of an argument.
+const TAKEN: [&str; 41] = [
     "BEGIN",
     "END",
     "__ENCODING__",
@@ -32,7 +32,6 @@ const TAKEN: [&str; 43] = [
     "for",
     "if",
     "in",
-    "interval",
     "module",
     "next",
     "nil",
@@ -45,7 +44,6 @@ const TAKEN: [&str; 43] = [
     "self",
     "super",
     "then",
-    "time",
     "true",
     "undef",
     "unless",
@@ -55,24 +53,27 @@ const TAKEN: [&str; 43] = [
     "yield",
 ];
 
+/// What the classes share, in Ruby.
+const SHARED: &str = include_str!("stubs.rb");
+
 /// The jobs of a program as Ruby classes: a file for the Ruby program that shall enqueue them with Sidekiq's client. What a
 /// [`Program`](super::Program) prints for `--ruby-stubs`.
 ///
-/// Each class has the queue, the retries and the other options of the job, and its arguments by name: `perform_async`,
-/// `perform_in` and `perform_at` refuse a wrong number of them (but not what comes by way of `set` or `perform_bulk`). All
-/// arguments are asked for, also those that Rust has a default for. Its `perform` only says that Rust performs it. A job whose
-/// name is that of a Ruby module (`Process`, say) cannot be a class there: give it another by `name = "…"`.
+/// Each class has the queue, the retries and the other options of the job, and its arguments by name; those that a payload may
+/// lack may be left out. A wrong number is refused by `perform_async`, `perform_in`, `perform_at` and `perform_bulk`, also after
+/// `set(…)`; not by `Sidekiq::Client.push` itself. Its `perform` only says that Rust performs it. A job whose name Ruby has
+/// already for something else (`Process`, `Set`) cannot be a class there: loading the file says so.
 ///
 /// # Examples
 /// ```standalone_crate
 /// #[kiq::job(name = "Billing::ChargeCard", queue = "rust", retry = 7)]
-/// async fn charge_card(order_id: u64, currency: String) { println!("{order_id} {currency}"); }
+/// async fn charge_card(order_id: u64, currency: Option<String>) { println!("{order_id} {currency:?}"); }
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let ruby = kiq::program::ruby_stubs(&kiq::Registry::linked()?, "shop-worker");
 /// assert!(ruby.contains("class Billing::ChargeCard\n"));
 /// assert!(ruby.contains("sidekiq_options queue: 'rust', retry: 7\n"));
-/// assert!(ruby.contains("def self.perform_async(order_id, currency)\n"));
+/// assert!(ruby.contains("def perform(order_id, currency = nil)\n"));
 /// # Ok(())
 /// # }
 /// ```
@@ -81,7 +82,7 @@ pub fn ruby_stubs(registry: &Registry, program: &str) -> String {
         "# frozen_string_literal: true\n\n\
          # The jobs of the Rust program {program}, for Ruby programs that enqueue them. Written by `{program} --ruby-stubs`;\n\
          # changes are lost with the next time.\n\n\
-         require \"sidekiq\"\n"
+         require \"sidekiq\"\n\n{SHARED}"
     );
     let mut modules = BTreeSet::new();
     for job in registry.iter() {
@@ -99,22 +100,22 @@ fn write_class(text: &mut String, job: &JobDef, modules: &mut BTreeSet<String>) 
             line(text, format_args!("module {module}; end unless defined?({module})"));
         }
     }
-    let params = params(job.params).join(", ");
-    let then = if params.is_empty() { String::new() } else { format!(", {params}") };
+    let least = job.params.len().saturating_sub(job.optional);
+    let params = params(job.params).into_iter().enumerate();
+    let params: Vec<String> =
+        params.map(|(at, name)| if at < least { name } else { format!("{name} = nil") }).collect();
+    let params = params.join(", ");
     let options = options(job);
     let (name, path) = (job.name, job.path);
+    let (parent, own) = name.rsplit_once("::").unwrap_or(("Object", name));
+    line(text, format_args!("KiqArguments.check_name({parent}, :{own})"));
     line(text, format_args!("# {path}"));
     line(text, format_args!("class {name}"));
     line(text, format_args!("  include Sidekiq::Worker"));
+    line(text, format_args!("  extend KiqArguments"));
     line(text, format_args!("  sidekiq_options {options}\n"));
-    for (method, params) in [
-        ("perform_async", params.clone()),
-        ("perform_in", format!("interval{then}")),
-        ("perform_at", format!("time{then}")),
-    ] {
-        line(text, format_args!("  def self.{method}({params})\n    super\n  end\n"));
-    }
-    line(text, format_args!("  def perform({params})"));
+    let signature = if params.is_empty() { String::new() } else { format!("({params})") };
+    line(text, format_args!("  def perform{signature}"));
     line(text, format_args!("    raise NotImplementedError, {}", quoted(&format!("{name} is performed by Rust"))));
     line(text, format_args!("  end\nend"));
 }

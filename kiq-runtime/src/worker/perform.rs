@@ -14,7 +14,6 @@ use crate::events::Event;
 use crate::job::current::{self, Context};
 use crate::job::{
     ArgsError, BoxFuture, Failure, JobContext, JobResult, OnArgError, Payload, PayloadError, RetryIn, TRACE, TimedOut,
-    active_job,
 };
 
 use super::Shared;
@@ -113,7 +112,7 @@ fn unknown(shared: &Shared, payload: &Payload) -> String {
     let known = known.join(", ");
     // A class is another program's text and may be very long.
     let short = |class: &str| class.chars().take(200).collect::<String>();
-    match active_job::wrapped(payload) {
+    match payload.wrapped().and_then(|job| job.class()) {
         Some(class) => format!(
             "this is the ActiveJob {:?}, and no job of that name is registered; let Rails run it (on a queue of its own), or \
              name one with `#[job(name = \"…\")]`; jobs known here: {known}",

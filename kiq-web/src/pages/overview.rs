@@ -1,24 +1,42 @@
 //! Overview: whether anything is wrong, since when, and where to click. Made of the sample alone.
 
+use std::time::Duration;
+
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
+use kiq_runtime::Timestamp;
+use kiq_runtime::inspect::{ClassTotals, Deploy};
 
 use crate::app::Shared;
+use crate::charts::{Figure, Line, Mark, Series, Svg, spark};
 use crate::fault::Fault;
 use crate::frame::Frame;
+use crate::sampler::Sample;
+use crate::view::{bytes, count, percent, span};
 
+use super::busy::{self, Job, Process};
 use super::html;
 use super::queues::{self, Row};
 
-/// Queues that are shown.
-const QUEUES: usize = 6;
+/// Rows of each part.
+const ROWS: usize = 6;
+
+/// What the figures and their small charts are about.
+const FIGURES: Duration = Duration::from_secs(3600);
+
+/// The ranges that the charts offer, in hours.
+const RANGES: [u64; 3] = [1, 4, 8];
 
 #[derive(Template)]
 #[template(path = "overview.html")]
 struct Page {
     frame: Frame,
     view: View,
+    /// Done and failed runs a minute, each in a chart of its own.
+    charts: Vec<Figure>,
+    ranges: Vec<(u64, bool)>,
+    deploys: Vec<(usize, String, String)>,
 }
 
 #[derive(Template)]
@@ -29,14 +47,50 @@ struct Region<'a> {
 }
 
 struct View {
+    /// Nothing was ever put in, and nobody works.
+    is_new: bool,
+    figures: [Number; 4],
     queues: Vec<Row>,
-    since: String,
-    deploys: usize,
+    queues_in_all: usize,
+    errors: Vec<Failing>,
+    running: Vec<Job>,
+    running_in_all: String,
+    processes: Vec<Process>,
+    processes_in_all: usize,
+    processed: String,
+    failed: String,
+    store: String,
+}
+
+/// A number, what it is of, and how it went.
+struct Number {
+    value: String,
+    of: &'static str,
+    path: &'static str,
+    is_bad: bool,
+    trend: Option<Svg>,
+}
+
+/// A class that failed during the last hour.
+struct Failing {
+    class: String,
+    failures: String,
+    share: String,
 }
 
 pub(crate) async fn show(State(app): State<Shared>, frame: Frame) -> Result<Response, Fault> {
     let view = View::new(&app, &frame)?;
-    html(&Page { frame, view })
+    let sample = frame.sample()?;
+    let asked = frame.parameter("range").and_then(|range| range.strip_suffix('h')).and_then(|hours| hours.parse().ok());
+    let hours = asked.filter(|hours| RANGES.contains(hours)).unwrap_or(1);
+    let ranges = RANGES.map(|range| (range, range == hours)).to_vec();
+    let from = sample.at - Duration::from_secs(hours * 3600);
+    let deploys: Vec<_> = sample.slow.deploys.iter().filter(|deploy| deploy.at >= from).zip(1..).collect();
+    let marks: Vec<_> = deploys.iter().map(|(deploy, number)| Mark { at: deploy.at, number: *number }).collect();
+    let charts = if view.is_new { Vec::new() } else { charts(sample, hours, &marks)? };
+    let label = |(deploy, number): &(&Deploy, usize)| (*number, deploy.label.clone(), frame.when(deploy.at).clock);
+    let deploys = deploys.iter().map(label).collect();
+    html(&Page { view, charts, ranges, deploys, frame })
 }
 
 pub(crate) fn region(app: &Shared, frame: &Frame) -> Result<String, Fault> {
@@ -45,9 +99,112 @@ pub(crate) fn region(app: &Shared, frame: &Frame) -> Result<String, Fault> {
 
 impl View {
     fn new(app: &Shared, frame: &Frame) -> Result<Self, Fault> {
-        let mut queues = queues::rows(app, frame.sample()?);
-        queues.truncate(QUEUES);
         let sample = frame.sample()?;
-        Ok(View { queues, since: frame.when(sample.trends_since).clock, deploys: sample.slow.deploys.len() })
+        let mut queues = queues::rows(app, sample);
+        queues.truncate(ROWS);
+        let mut processes = busy::processes(app, sample);
+        processes.truncate(ROWS);
+        let stats = &sample.stats;
+        Ok(View {
+            is_new: sample.queues.is_empty() && sample.processes.is_empty() && stats.processed == 0,
+            figures: figures(app, sample),
+            queues,
+            queues_in_all: sample.queues.len(),
+            errors: failing(sample),
+            running: busy::jobs(app, sample, ROWS),
+            running_in_all: count(sample.running.len()),
+            processes,
+            processes_in_all: sample.processes.len(),
+            processed: count(stats.processed),
+            failed: count(stats.failed),
+            store: store(sample),
+        })
     }
+}
+
+/// The figures at the top, each of the last whole minutes.
+fn figures(app: &Shared, sample: &Sample) -> [Number; 4] {
+    let minutes = whole_minutes(sample, FIGURES);
+    let runs: Vec<f64> = minutes.iter().map(|(_, runs, _)| *runs as f64).collect();
+    let failures: Vec<f64> = minutes.iter().map(|(_, _, failures)| *failures as f64).collect();
+    let recent = minutes.get(minutes.len().saturating_sub(5)..).unwrap_or_default();
+    let recent_runs: u64 = recent.iter().map(|(_, runs, _)| runs).sum();
+    let recent_failures: u64 = recent.iter().map(|(_, _, failures)| failures).sum();
+    let oldest = sample.queues.iter().filter(|queue| queue.size > 0).map(|queue| queue.latency).max();
+    let slots: usize = sample.processes.iter().map(|process| process.concurrency).sum();
+    let busy: usize = sample.processes.iter().map(|process| process.busy).sum();
+    [
+        Number {
+            value: count(recent_runs / (recent.len() as u64).max(1)),
+            of: "jobs a minute",
+            path: "metrics?range=1h",
+            is_bad: false,
+            trend: Some(spark(&runs)),
+        },
+        Number {
+            value: percent(recent_failures, recent_runs),
+            of: "failed, last 5 minutes",
+            path: "metrics?range=1h&sort=failed",
+            is_bad: recent_failures * 10 > recent_runs,
+            trend: Some(spark(&failures)),
+        },
+        Number {
+            value: oldest.map_or_else(|| "–".to_owned(), span),
+            of: "oldest waiting",
+            path: "queues",
+            is_bad: oldest.is_some_and(|oldest| oldest > app.limits.latency),
+            trend: None,
+        },
+        Number { value: format!("{busy}/{slots}"), of: "slots busy", path: "busy", is_bad: slots == 0, trend: None },
+    ]
+}
+
+/// Runs and failures of each minute that is over.
+fn whole_minutes(sample: &Sample, span: Duration) -> Vec<(Timestamp, u64, u64)> {
+    let minute = Duration::from_secs(60);
+    let minutes = sample.slow.minutes.iter().filter(|(at, _)| *at >= sample.at - span && *at + minute <= sample.at);
+    let sums = minutes.map(|(at, classes)| {
+        let runs = classes.iter().map(|totals| totals.runs).sum();
+        (*at, runs, classes.iter().map(|totals| totals.failures).sum())
+    });
+    sums.collect()
+}
+
+/// The classes that failed most during the last hour.
+fn failing(sample: &Sample) -> Vec<Failing> {
+    let mut totals: Vec<_> = sample.totals(FIGURES).into_iter().filter(|(_, totals)| totals.failures > 0).collect();
+    totals.sort_by_key(|(_, totals)| std::cmp::Reverse(totals.failures));
+    let row = |(class, totals): (&str, ClassTotals)| Failing {
+        class: class.to_owned(),
+        failures: count(totals.failures),
+        share: percent(totals.failures, totals.runs),
+    };
+    totals.into_iter().take(ROWS).map(row).collect()
+}
+
+fn charts(sample: &Sample, hours: u64, marks: &[Mark]) -> Result<Vec<Figure>, Fault> {
+    let minutes = whole_minutes(sample, Duration::from_secs(hours * 3600));
+    let line = |title, number: fn(&(Timestamp, u64, u64)) -> u64| {
+        let points = minutes.iter().map(|minute| (minute.0, Some(number(minute) as f64))).collect();
+        let series = vec![Series { name: String::new(), points }];
+        Line { title, unit: "a minute", series, marks, label: |value| count(value.round().max(0.0) as u64) }.figure()
+    };
+    let done = line("Done", |(_, runs, failures)| runs.saturating_sub(*failures))?;
+    let failed = line("Failed", |(_, _, failures)| *failures)?;
+    Ok(vec![done, failed])
+}
+
+/// `Redis 7.0.15, 12 MiB, 9 clients, up 3 d`.
+fn store(sample: &Sample) -> String {
+    let store = &sample.slow.store;
+    let parts = [
+        store.version.as_ref().map(|version| format!("store {version}")),
+        store.used_memory.map(|used| match store.max_memory {
+            Some(most) => format!("{} of {}", bytes(used), bytes(most)),
+            None => bytes(used),
+        }),
+        store.clients.map(|clients| format!("clients: {}", count(clients))),
+        store.uptime.map(|uptime| format!("up {}", span(uptime))),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }

@@ -4,7 +4,7 @@ use askama::Template;
 use axum::Extension;
 use axum::extract::{Form, Path, Query, State};
 use axum::response::Response;
-use kiq_runtime::inspect::Found;
+use kiq_runtime::inspect::{Found, Place};
 use serde::Deserialize;
 
 use crate::app::Shared;
@@ -12,10 +12,10 @@ use crate::auth::{Operator, Verb};
 use crate::fault::Fault;
 use crate::frame::{Frame, Said};
 use crate::guard::Spot;
-use crate::view::{When, count, cut};
+use crate::view::{When, count, cut, segment};
 
 use super::queues::Row;
-use super::{back, html, queues};
+use super::{back, confirm, html, queues};
 
 /// Jobs on a page.
 const ROWS: usize = 50;
@@ -59,12 +59,7 @@ pub(crate) async fn show(
 ) -> Result<Response, Fault> {
     let sample = frame.sample()?;
     let row = queues::rows(&app, sample).into_iter().find(|row| row.name == name);
-    let row = row.ok_or_else(|| {
-        Fault::not_found(format!(
-            "there is no queue {:?}: it was cleared, or nothing was ever put into it",
-            cut(&name, 200)
-        ))
-    })?;
+    let row = row.ok_or_else(|| no_such(&name))?;
     let size = sample.queues.iter().find(|queue| queue.name == name).map_or(0, |queue| queue.size);
     let page = paging.page.unwrap_or(1);
     if page == 0 || page > LAST_PAGE {
@@ -96,11 +91,14 @@ fn line(app: &Shared, frame: &Frame, position: usize, found: &Found) -> Line {
     }
 }
 
-/// Where a form comes back to.
+/// Where a form comes back to, and what was typed into it.
 #[derive(Deserialize)]
 pub(crate) struct Return {
     #[serde(default, rename = "return")]
-    to: String,
+    pub(crate) to: String,
+    /// The number that was shown.
+    shown: Option<usize>,
+    typed: Option<String>,
 }
 
 pub(crate) async fn pause(
@@ -130,6 +128,53 @@ pub(crate) async fn resume(
         false => format!("{name} was not paused."),
     };
     Ok(done(&app, &spot, &operator, Verb::Resume, &name, &form.to, text))
+}
+
+pub(crate) async fn ask_clear(frame: Frame, Path(name): Path<String>) -> Result<Response, Fault> {
+    if !frame.may(Verb::Clear) {
+        return Err(Fault::forbidden("you may not clear queues here"));
+    }
+    let size = frame.sample()?.queues.iter().find(|queue| queue.name == name).map(|queue| queue.size);
+    let size = size.ok_or_else(|| no_such(&name))?;
+    let jobs = if size == 1 { "1 job".to_owned() } else { format!("{} jobs", count(size)) };
+    html(&confirm::Page {
+        title: format!("Clear {name}, {jobs}?"),
+        lines: vec![
+            format!(
+                "{jobs} will be removed, with all that come into the queue until you press. They cannot be brought back."
+            ),
+            "Jobs of this queue that run, and its retries and scheduled jobs, stay.".to_owned(),
+        ],
+        action: format!("queues/{}/clear", segment(&name)),
+        button: format!("Clear {jobs}"),
+        typed: (size >= confirm::TYPED_FROM).then_some(size),
+        to: format!("queues/{}", segment(&name)),
+        frame,
+    })
+}
+
+pub(crate) async fn clear(
+    State(app): State<Shared>,
+    Extension(spot): Extension<Spot>,
+    operator: Operator,
+    frame: Frame,
+    Path(name): Path<String>,
+    Form(form): Form<Return>,
+) -> Result<Response, Fault> {
+    let size = frame.sample()?.queues.iter().find(|queue| queue.name == name).map_or(0, |queue| queue.size);
+    let shown = form.shown.or((size >= confirm::TYPED_FROM).then_some(size));
+    confirm::typed(shown, form.typed.as_deref())?;
+    let removed = app.inspector.clear(&Place::Queue(name.clone())).await?;
+    let text = format!("Cleared {name}: {} jobs removed.", count(removed));
+    // The queue is gone, and so is its page.
+    Ok(done(&app, &spot, &operator, Verb::Clear, &name, QUEUES, text))
+}
+
+/// The page of all queues.
+const QUEUES: &str = "./queues";
+
+fn no_such(name: &str) -> Fault {
+    Fault::not_found(format!("there is no queue {:?}: it was cleared, or nothing was ever put into it", cut(name, 200)))
 }
 
 /// Notes what was done, and goes back to the page.

@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::response::Response;
 
 use crate::app::Shared;
+use crate::charts::{Svg, spark};
 use crate::fault::Fault;
 use crate::frame::Frame;
 use crate::sampler::Sample;
@@ -28,6 +29,8 @@ struct Region<'a> {
 
 struct View {
     rows: Vec<Row>,
+    /// Since when sizes are noted.
+    since: String,
 }
 
 pub(crate) struct Row {
@@ -44,20 +47,23 @@ pub(crate) struct Row {
     /// `2 of 3, 8 slots`, `nobody`.
     pub(crate) served: String,
     pub(crate) is_served: bool,
+    /// Its size over the last hour.
+    pub(crate) trend: Svg,
 }
 
 pub(crate) async fn show(State(app): State<Shared>, frame: Frame) -> Result<Response, Fault> {
-    let view = View::new(&app, frame.sample()?);
+    let view = View::new(&app, &frame)?;
     html(&Page { frame, view })
 }
 
 pub(crate) fn region(app: &Shared, frame: &Frame) -> Result<String, Fault> {
-    Ok(Region { frame, view: View::new(app, frame.sample()?) }.render()?)
+    Ok(Region { frame, view: View::new(app, frame)? }.render()?)
 }
 
 impl View {
-    fn new(app: &Shared, sample: &Sample) -> Self {
-        View { rows: rows(app, sample) }
+    fn new(app: &Shared, frame: &Frame) -> Result<Self, Fault> {
+        let sample = frame.sample()?;
+        Ok(View { rows: rows(app, sample), since: frame.when(sample.trends_since).clock })
     }
 }
 
@@ -90,9 +96,14 @@ pub(crate) fn rows(app: &Shared, sample: &Sample) -> Vec<Row> {
                 some => format!("{some} of {}, {slots} slots", sample.processes.len()),
             },
             is_served: !serving.is_empty(),
+            trend: spark(&sizes(sample, &queue.name)),
         }
     });
     rows.collect()
+}
+
+fn sizes(sample: &Sample, queue: &str) -> Vec<f64> {
+    sample.trends.get(queue).map(|points| points.iter().map(|(_, size)| *size as f64).collect()).unwrap_or_default()
 }
 
 fn signed(growth: i64) -> String {

@@ -13,6 +13,8 @@ pub(crate) struct When {
     pub(crate) clock: String,
     /// `in 14 s`, `3 m 2 s ago`.
     pub(crate) distance: String,
+    /// `3 m 2 s`, where the place says whether it is over.
+    pub(crate) span: String,
 }
 
 const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
@@ -20,11 +22,9 @@ const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Au
 impl When {
     pub(crate) fn new(at: Timestamp, now: Timestamp) -> Self {
         let whole = Timestamp::from_micros(at.as_micros().saturating_sub(at.as_micros().rem_euclid(1_000_000)));
-        let distance = match at > now {
-            true => format!("in {}", span(at.since(now))),
-            false => format!("{} ago", span(now.since(at))),
-        };
-        When { iso: whole.to_string(), clock: clock(&whole.to_string(), &now.to_string()), distance }
+        let span = span(if at > now { at.since(now) } else { now.since(at) });
+        let distance = if at > now { format!("in {span}") } else { format!("{span} ago") };
+        When { iso: whole.to_string(), clock: clock(&whole.to_string(), &now.to_string()), distance, span }
     }
 }
 
@@ -44,17 +44,21 @@ fn clock(at: &str, now: &str) -> String {
     }
 }
 
-/// `0.3 s`, `14 s`, `19 m 52 s`, `1 h 30 m`, `3 d 4 h`.
+/// `0.3 s`, `14 s`, `19 m 52 s`, `5 m`, `1 h 30 m`, `3 d 4 h`.
 pub(crate) fn span(span: Duration) -> String {
     let seconds = span.as_secs();
+    let two = |big: u64, unit, small: u64, other| match small {
+        0 => format!("{big} {unit}"),
+        small => format!("{big} {unit} {small} {other}"),
+    };
     match seconds {
         0 if span.is_zero() => "0 s".to_owned(),
         0 if span.as_millis() < 100 => format!("{} ms", span.as_millis().max(1)),
         0 => format!("0.{} s", span.as_millis() / 100),
         1..60 => format!("{seconds} s"),
-        60..3600 => format!("{} m {} s", seconds / 60, seconds % 60),
-        3600..86_400 => format!("{} h {} m", seconds / 3600, seconds % 3600 / 60),
-        _ => format!("{} d {} h", seconds / 86_400, seconds % 86_400 / 3600),
+        60..3600 => two(seconds / 60, "m", seconds % 60, "s"),
+        3600..86_400 => two(seconds / 3600, "h", seconds % 3600 / 60, "m"),
+        _ => two(seconds / 86_400, "d", seconds % 86_400 / 3600, "h"),
     }
 }
 
@@ -73,7 +77,7 @@ mod tests {
     fn an_instant_says_its_day_when_it_is_another() {
         let now = Timestamp::from_micros(1_795_451_848_306_823); // 2026-11-23T16:37:28
         let at = |seconds: u64| When::new(now - Duration::from_secs(seconds), now);
-        assert_eq!([at(60).clock, at(60).distance], ["16:36:28", "1 m 0 s ago"]);
+        assert_eq!([at(60).clock, at(60).distance], ["16:36:28", "1 m ago"]);
         assert_eq!([at(86_400).clock, at(86_400 * 365).clock], ["22 Nov 16:37", "23 Nov 2025 16:37"]);
         assert_eq!(When::new(now + Duration::from_secs(14), now).distance, "in 14 s");
         assert_eq!(at(0).iso, "2026-11-23T16:37:28Z");

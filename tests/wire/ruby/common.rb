@@ -6,5 +6,5 @@ require "json"
 require "sidekiq"
 require "sidekiq/api"
 
-Redis.silence_deprecations = true if Redis.respond_to?(:silence_deprecations=)
+Redis.silence_deprecations = true if defined?(Redis) && Redis.respond_to?(:silence_deprecations=)
 Sidekiq.logger.level = Logger::ERROR

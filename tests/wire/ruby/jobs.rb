@@ -5,7 +5,7 @@
 require "json"
 require "sidekiq"
 
-Redis.silence_deprecations = true if Redis.respond_to?(:silence_deprecations=)
+Redis.silence_deprecations = true if defined?(Redis) && Redis.respond_to?(:silence_deprecations=)
 
 # Tells how a run ended, with the whole record of the job as Ruby saw it.
 class TellRuns
@@ -19,7 +19,12 @@ class TellRuns
 end
 
 Sidekiq.configure_server do |config|
-  config.options[:poll_interval_average] = 0.2
+  if config.respond_to?(:options)
+    config.options[:poll_interval_average] = 0.2
+  else
+    config[:poll_interval_average] = 0.2
+    config.average_scheduled_poll_interval = 0.2
+  end
   config.server_middleware { |chain| chain.add TellRuns }
   config.on(:startup) { $stdout.write("WORKS\n") }
 end
@@ -56,6 +61,14 @@ class FailsInRuby
   sidekiq_retry_in { 1 }
   def perform(*)
     raise ArgumentError, "not in <Ruby>"
+  end
+end
+
+class FailsLater
+  include Sidekiq::Worker
+  sidekiq_retry_in { 3600 }
+  def perform(*)
+    raise ArgumentError, "later"
   end
 end
 

@@ -20,11 +20,18 @@ const CLOCK_DRIFT: Duration = Duration::from_secs(2);
 /// Where rusty-sidekiq keeps its periodic jobs: a sorted set.
 const PERIODIC: &str = "periodic";
 
+/// How the keys begin with which rusty-sidekiq keeps a job from being enqueued twice. They expire by themselves.
+const UNIQUE: &str = "sidekiq:unique:";
+
+/// Keys that are looked at for one of those. A larger store is not walked for a word of advice.
+const KEYS_LOOKED_AT: usize = 1000;
+
 impl RedisBroker {
     /// What must be right is an error, what should be is advice.
     pub(super) async fn check_server(&self) -> Result<Vec<String>, BrokerError> {
-        let mut questions = redis::Pipeline::with_capacity(4);
+        let mut questions = redis::Pipeline::with_capacity(5);
         questions.cmd("PING").cmd("INFO").cmd("TIME").cmd("ZCARD").arg(PERIODIC);
+        questions.cmd("SCAN").arg(0).arg("MATCH").arg(format!("{UNIQUE}*")).arg("COUNT").arg(KEYS_LOOKED_AT);
         let mut answers = self.link.send(&questions).await?.into_iter();
         let mut next = || answers.next().ok_or_else(|| self.link.surprised());
         self.link.checked(next()?)?;
@@ -38,6 +45,7 @@ impl RedisBroker {
         let time = reply::time(&next()?);
         // No such right, or a key of another kind: then it is not what we look for.
         let periodic = next().ok();
+        let unique = next().ok().and_then(|page| text(reply::list(reply::list(&page).get(1)?).first()?));
 
         let mut advice =
             judge(&info).map_err(|reason| BrokerError::Unsupported { server: self.target.place.clone(), reason })?;
@@ -55,6 +63,12 @@ impl RedisBroker {
             advice.push(format!(
                 "the store has {jobs} periodic jobs of rusty-sidekiq (key {PERIODIC:?}), which kiq does not run: keep a process of \
                  its own for them, or enqueue them from a timer and delete the key"
+            ));
+        }
+        if let Some(key) = unique {
+            advice.push(format!(
+                "the store has keys of rusty-sidekiq's `unique_for` ({key:?}, say), which kiq does not look at: until they expire, \
+                 a job that they keep rusty-sidekiq from enqueueing again is enqueued again here; kiq's own way is `.idempotent(ttl)`"
             ));
         }
         advice.extend(self.try_fetching().await?);

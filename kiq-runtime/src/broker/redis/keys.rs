@@ -150,6 +150,21 @@ pub(super) fn batch(identity: &str, id: &str) -> String {
 /// What the key of a batch begins with.
 pub(super) const BATCH: &str = "kiq:b:";
 
+/// Sorted set of the ids of operations, by their beginning in microseconds: what operators did. Written by dashboards and
+/// `kiqctl`, and bounded.
+pub(super) const OPERATIONS: &str = "kiq:ops";
+
+/// Hash: one operation. `record`: what its writer says of it; `done`, `gone`, `restored`, `missed`: jobs, counted with the
+/// moves; `stop`: somebody wants it stopped; `undone_by`, `undone_at`. Gone 30 days later.
+pub(super) fn operation(id: &str) -> String {
+    format!("kiq:op:{id}")
+}
+
+/// List: the jobs that an operation moved, as they were, five elements each. Gone ten minutes after the last.
+pub(super) fn undo(id: &str) -> String {
+    format!("kiq:undo:{id}")
+}
+
 /// What a trial of rights is made on. Exists only inside of `lua/probe.lua`.
 pub(super) fn probe(nonce: u64, name: &str) -> String {
     format!("kiq:probe:{nonce:012x}:{name}")

@@ -1,6 +1,7 @@
 //! The operator's hand: one script an act.
 
 use crate::broker::browse::Place;
+use crate::broker::logbook::{Mark, UNDO_AGE};
 use crate::broker::manage::{Destination, MOST_MOVES, Manage, Move};
 use crate::broker::presence::Signal;
 use crate::clock::Timestamp;
@@ -15,22 +16,43 @@ use super::{RedisBroker, keys, reply, scripts};
 const SIGNAL_TTL: u32 = 60;
 
 /// What the key of a place holds, and the key.
-fn place_key(place: &Place) -> (&'static str, String) {
+pub(super) fn place_key(place: &Place) -> (&'static str, String) {
     match place {
         Place::Queue(name) => ("list", keys::queue(name)),
         Place::Set(set) => ("zset", keys::set(*set).to_owned()),
     }
 }
 
+/// The first are other roles, even if one of them is the same key.
+const ROLES: usize = 5;
+
+/// Which of the script's keys a queue is, counted from 1; it is added if it is not there.
+fn number_of(script_keys: &mut Vec<String>, queue: &str) -> String {
+    let key = keys::queue(queue);
+    let known = script_keys.iter().skip(ROLES).position(|known| *known == key).map(|at| ROLES + at + 1);
+    let number = known.unwrap_or_else(|| {
+        script_keys.push(key);
+        script_keys.len()
+    });
+    number.to_string()
+}
+
 impl RedisBroker {
-    async fn call(&self, call: Call) -> Result<redis::Value, LinkError> {
+    pub(super) async fn call(&self, call: Call) -> Result<redis::Value, LinkError> {
         let answer = call.send(&self.link, &[]).await?.pop().ok_or_else(|| self.link.surprised())?;
         self.link.checked(answer)
     }
 
-    async fn move_jobs(&self, place: &Place, moves: &[Move]) -> Result<Vec<bool>, LinkError> {
+    async fn move_jobs(&self, place: &Place, moves: &[Move], mark: Option<Mark<'_>>) -> Result<Vec<bool>, LinkError> {
         let (kind, key) = place_key(place);
-        let mut script_keys = vec![key, keys::QUEUES.to_owned(), keys::DEAD.to_owned()];
+        let operation = mark.map_or("", |mark| mark.operation);
+        let mut script_keys = vec![
+            key,
+            keys::QUEUES.to_owned(),
+            keys::DEAD.to_owned(),
+            keys::operation(operation),
+            keys::undo(operation),
+        ];
         let moves: Vec<_> = moves.iter().take(MOST_MOVES).collect();
         let words: Vec<(&str, String, &str)> = moves
             .iter()
@@ -38,16 +60,8 @@ impl RedisBroker {
                 Destination::Nothing => ("nothing", String::new(), ""),
                 Destination::Dead { at } => ("dead", at.to_score(), ""),
                 Destination::Later { at } => ("later", at.to_score(), ""),
-                Destination::Queue { name, payload } => {
-                    let key = keys::queue(name);
-                    // The first is the place itself, which is another role even if it is the same key.
-                    let known = script_keys.iter().skip(3).position(|known| *known == key);
-                    let number = known.unwrap_or_else(|| {
-                        script_keys.push(key);
-                        script_keys.len() - 4
-                    });
-                    ("queue", (number + 4).to_string(), payload.as_str())
-                }
+                Destination::Queue { name, payload } => ("queue", number_of(&mut script_keys, name), payload.as_str()),
+                Destination::Next { name, payload } => ("next", number_of(&mut script_keys, name), payload.as_str()),
             })
             .collect();
         if moves.is_empty() {
@@ -55,7 +69,12 @@ impl RedisBroker {
         }
         let dead = self.dead.now();
         let too_old = self.clock.now() - dead.max_age();
-        let mut call = scripts::relocate(&script_keys).arg(kind).arg(too_old.to_score()).arg(dead.max_jobs());
+        let seconds = mark.map_or(String::new(), |mark| match mark.keeps_undo {
+            true => UNDO_AGE.as_secs().to_string(),
+            false => "0".to_owned(),
+        });
+        let mut call = scripts::relocate(&script_keys);
+        call = call.arg(kind).arg(too_old.to_score()).arg(dead.max_jobs()).arg(seconds);
         for (one, (word, to, new)) in moves.iter().zip(&words) {
             call = call.arg(&one.payload).arg(*word).arg(to).arg(*new);
         }
@@ -68,8 +87,13 @@ impl RedisBroker {
 }
 
 impl Manage for RedisBroker {
-    fn relocate<'a>(&'a self, place: &'a Place, moves: &'a [Move]) -> BoxFuture<'a, Result<Vec<bool>, BrokerError>> {
-        Box::pin(async move { Ok(self.move_jobs(place, moves).await?) })
+    fn relocate<'a>(
+        &'a self,
+        place: &'a Place,
+        moves: &'a [Move],
+        mark: Option<Mark<'a>>,
+    ) -> BoxFuture<'a, Result<Vec<bool>, BrokerError>> {
+        Box::pin(async move { Ok(self.move_jobs(place, moves, mark).await?) })
     }
 
     fn clear<'a>(&'a self, place: &'a Place) -> BoxFuture<'a, Result<usize, BrokerError>> {

@@ -10,6 +10,7 @@ mod held;
 mod keys;
 mod known;
 mod link;
+mod logbook;
 mod manage;
 mod metrics;
 mod presence;
