@@ -76,7 +76,7 @@
 //! - `tls`: encrypted connections, `rediss://…`, by rustls.
 //! - `inventory` (default): `#[job]` registers the function when the program is linked.
 //! - `logs`: log lines for a terminal, or JSON, for programs with no `tracing` set-up of their own.
-//! - `web`: [`web`], the dashboard, as a part of any axum application.
+//! - `web`: `kiq::web`, the dashboard, as a part of any axum application.
 
 /// Makes a function a job.
 ///

@@ -12,7 +12,9 @@ use axum::routing::{MethodRouter, get, post};
 use crate::app::Shared;
 use crate::auth::{Operator, Verb};
 use crate::fault::Fault;
-use crate::pages::{busy, class, help, job, metrics, overview, preferences, process, queue, queues};
+use crate::pages::{
+    busy, class, help, job, jobs, metrics, overview, preferences, process, queue, queues, search, sidekiq,
+};
 use crate::{assets, live};
 
 /// What everybody may have.
@@ -35,11 +37,18 @@ pub(crate) fn pages(app: &Shared) -> Router<Shared> {
         .route("/queues/{name}/clear", get(queue::ask_clear).merge(act.on(Verb::Clear, queue::clear)))
         .route("/metrics", get(metrics::show))
         .route("/metrics/{class}", get(class::show))
+        .route("/jobs", get(jobs::show))
         .route("/jobs/{jid}", get(job::show))
         .route("/jobs/{jid}/retry", act.on(Verb::Retry, job::retry))
         .route("/jobs/{jid}/kill", get(job::ask_kill).merge(act.on(Verb::Kill, job::kill)))
         .route("/jobs/{jid}/delete", get(job::ask_delete).merge(act.on(Verb::Delete, job::delete)))
         .route("/jobs/{jid}/reveal", act.on(Verb::Reveal, job::reveal))
+        .route("/search", get(search::show))
+        .route("/morgue", get(sidekiq::morgue))
+        .route("/morgue/{key}", get(sidekiq::entry))
+        .route("/retries/{key}", get(sidekiq::entry))
+        .route("/scheduled/{key}", get(sidekiq::entry))
+        .route("/dead/{key}", get(sidekiq::entry))
         .route("/help", get(help::show))
         .route("/preferences", post(preferences::set))
         .route("/events", get(live::stream))

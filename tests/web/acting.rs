@@ -23,6 +23,11 @@ async fn a_queue_is_paused_and_resumed_and_its_page_says_so() {
 
     post(&dashboard, "/queues/mail/resume", "").await;
     assert!(!page(&dashboard, "/queues/mail").await.contains("◐ paused"));
+
+    let log = Inspector::new(&client).operations(10).await.unwrap();
+    let log: Vec<_> =
+        log.iter().map(|operation| (&*operation.verb, &*operation.target, operation.outcome.done)).collect();
+    assert_eq!(log, [("resume", "mail", 1), ("pause", "mail", 0), ("pause", "mail", 1)]);
 }
 
 #[tokio::test]
@@ -42,7 +47,12 @@ async fn a_queue_is_cleared_by_whoever_types_how_many_jobs_it_has() {
     let cleared = post(&dashboard, "/queues/mail/clear", "typed=26&shown=26").await;
     assert_eq!((cleared.status, cleared.header("location")), (StatusCode::SEE_OTHER, "../.././queues"));
     assert!(cleared.header("set-cookie").contains("26%20jobs%20removed"), "{cleared:?}");
-    assert_eq!(Inspector::new(&client).stats().await.unwrap().enqueued, 0);
+    let inspector = Inspector::new(&client);
+    assert_eq!(inspector.stats().await.unwrap().enqueued, 0);
+
+    let operation = &inspector.operations(10).await.unwrap()[0];
+    inspector.undo(&operation.id, "ann").await.unwrap();
+    assert_eq!(inspector.queue("mail", 0, 100).await.unwrap().len(), 26);
 }
 
 #[tokio::test]

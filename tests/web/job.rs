@@ -71,6 +71,8 @@ async fn a_failure_is_told_with_what_was_given_and_secrets_are_shown_on_request_
     assert_eq!(revealed.status, StatusCode::OK);
     assert!(revealed.text.contains("hunter2") && revealed.text.contains("that you looked is in the log"));
     assert!(!page(&dashboard, &path).await.contains("hunter2"), "the next look shows nothing");
+    let noted = &Inspector::new(&client).operations(9).await.unwrap()[0];
+    assert_eq!((&*noted.verb, noted.target.contains(receipt.jid.as_str())), ("reveal", true));
 
     let closed = Dashboard::new(&client, Auth::public_i_understand().read_only()).router();
     let shown = page(&closed, &path).await;
@@ -138,6 +140,13 @@ async fn a_job_is_acted_upon_once() {
     assert!(again.status == StatusCode::NOT_FOUND && again.text.contains("nothing was changed"), "{}", again.text);
     let stats = inspector.stats().await.unwrap();
     assert_eq!((stats.scheduled, stats.dead), (0, 1));
+
+    // What was done is in the log, and can be taken back.
+    let operations = inspector.operations(9).await.unwrap();
+    assert_eq!(operations.iter().map(|one| &*one.verb).collect::<Vec<_>>(), ["delete", "kill"]);
+    assert!(deleted.header("set-cookie").contains(operations[0].id.as_str()), "{deleted:?}");
+    inspector.undo(&operations[0].id, "ann").await.unwrap();
+    assert_eq!(inspector.stats().await.unwrap().scheduled, 1);
 }
 
 #[tokio::test]

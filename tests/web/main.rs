@@ -7,5 +7,6 @@ mod frame;
 mod guarding;
 mod hostile;
 mod job;
+mod jobs;
 mod live;
 mod metrics;

@@ -7,7 +7,9 @@ use axum::extract::{Form, Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use kiq_runtime::Timestamp;
-use kiq_runtime::inspect::{Act, Acted, Explanation, Found, JobSet, Place, Running, Span, Whereabouts};
+use kiq_runtime::inspect::{
+    Act, ActError, Begun, By, Explanation, Found, JobSet, OperationId, Place, Running, Whereabouts,
+};
 use kiq_runtime::job::{Payload, Retry};
 use kiq_runtime::retry::Backoff;
 use serde::Deserialize;
@@ -15,12 +17,12 @@ use serde::Deserialize;
 use crate::app::{App, Shared};
 use crate::auth::{Operator, Verb};
 use crate::fault::Fault;
-use crate::frame::Frame;
+use crate::frame::{Frame, Said};
 use crate::guard::Spot;
 use crate::view::{Masks, When, bytes, count, cut, query, segment};
 
-use super::queue::{Return, done};
-use super::{confirm, html};
+use super::queue::Return;
+use super::{back, confirm, html};
 
 /// Entries that are read to find a job.
 const BUDGET: usize = 10_000;
@@ -120,9 +122,9 @@ pub(crate) struct Hint {
 }
 
 impl Hint {
-    fn set(&self) -> Option<(JobSet, Timestamp)> {
+    fn set(&self) -> Option<(JobSet, f64)> {
         let set = JobSet::ALL.into_iter().find(|set| Some(path_of(*set)) == self.r#in.as_deref())?;
-        Some((set, Timestamp::from_seconds(self.at.filter(|at| at.is_finite())?)))
+        Some((set, self.at.filter(|at| at.is_finite())?))
     }
 }
 
@@ -135,15 +137,13 @@ pub(crate) async fn show(
     page(&app, frame, jid, &hint, false).await
 }
 
-/// With the arguments that are masked.
+/// With the arguments that are masked. It is noted who looked.
 pub(crate) async fn reveal(
     State(app): State<Shared>,
     Path(jid): Path<String>,
     Query(hint): Query<Hint>,
     frame: Frame,
 ) -> Result<Response, Fault> {
-    let (operator, job) = (frame.operator.name(), cut(&jid, LONGEST_JID));
-    tracing::info!(target: "kiq::audit", operator, verb = Verb::Reveal.as_str(), on = job, result = "shown");
     page(&app, frame, jid, &hint, true).await
 }
 
@@ -163,6 +163,12 @@ async fn page(app: &App, frame: Frame, jid: String, hint: &Hint, is_revealed: bo
     let class = job.class().to_owned();
     let known = app.jobs.of(&job);
     let is_masked = app.masks.hide_something(job.class(), job.args());
+    if is_revealed {
+        let operator = frame.operator.name();
+        tracing::info!(target: "kiq::audit", operator, verb = Verb::Reveal.as_str(), on = jid, result = "shown");
+        let what = format!("arguments of {} {jid}", cut(&class, 100));
+        app.inspector.note(By::new(operator), Verb::Reveal.as_str(), None, &what, 1).await?;
+    }
     let open = Masks::none();
     let masks = if is_revealed { &open } else { &app.masks };
     let place_path = match &place {
@@ -211,10 +217,7 @@ async fn find(app: &App, jid: &str, hint: &Hint) -> Result<Whereabouts, Fault> {
         )));
     }
     if let Some((set, at)) = hint.set() {
-        // Ruby's times have more digits than ours.
-        let micro = std::time::Duration::from_micros(1);
-        let near = Span { from: Some(at - micro), to: Some(at + micro), newest_first: false, skip: 0, take: 100 };
-        let found = app.inspector.set_span(set, near).await?.into_iter().find(|found| found.jid() == jid);
+        let found = app.inspector.at_score(set, at, jid).await?;
         if let Some(found) = found {
             return Ok(Whereabouts::Waits { found, ahead: None });
         }
@@ -448,7 +451,7 @@ async fn ask(app: &App, frame: Frame, jid: &str, hint: &Hint, verb: Verb) -> Res
         Verb::Kill => {
             ("Kill", "It goes to the dead, where it can be retried, and does not run unless somebody retries it.")
         }
-        _ => ("Delete", "It is removed for good."),
+        _ => ("Delete", "It is removed; that can be taken back for ten minutes."),
     };
     html(&confirm::Page {
         title: format!("{word} {class} {jid}?"),
@@ -527,23 +530,32 @@ async fn act(
     verb: Verb,
 ) -> Result<Response, Fault> {
     let found = waiting(app, jid, hint).await?;
-    let acted = app.inspector.act(&found, act_of(verb)).await.map_err(|error| match error {
-        kiq_runtime::inspect::ActError::Broker(error) => Fault::from(error),
+    let (class, place) = (cut(found.class(), 100), found.place.clone());
+    let id = OperationId::random();
+    let by = By::new(operator.name());
+    let unsuitable = |error: ActError| match error {
+        ActError::Broker(error) => Fault::from(error),
         unsuitable => Fault::invalid(unsuitable.to_string()),
-    })?;
-    let class = cut(found.class(), 100);
-    let text = match (acted, verb) {
-        (Acted::Done, Verb::Retry) => format!("{class} {jid} is in its queue."),
-        (Acted::Done, Verb::Kill) => format!("{class} {jid} is among the dead."),
-        (Acted::Done, _) => format!("{class} {jid} is deleted."),
-        (Acted::Gone, _) => format!("{class} {jid} had gone on already; nothing was changed."),
-        (Acted::NotAJob, _) => format!("{jid} is no job any more; nothing was changed."),
+    };
+    let begun = app.inspector.begin_on(&id, vec![found], act_of(verb), by).await.map_err(unsuitable)?;
+    let operation = match begun {
+        Begun::New(run) => run.finish().await.map_err(unsuitable)?,
+        Begun::Already(operation) => *operation,
+    };
+    let text = match (operation.outcome.done, verb) {
+        (0, _) => format!("{class} {jid} had gone on already, or is no job any more; nothing was changed."),
+        (_, Verb::Retry) => format!("{class} {jid} is in its queue."),
+        (_, Verb::Kill) => format!("{class} {jid} is among the dead."),
+        _ => format!("{class} {jid} is deleted."),
     };
     // The page of what is deleted is gone; its list is not.
-    let list = match &found.place {
+    let list = match &place {
         Place::Set(set) => path_of(*set).to_owned(),
         Place::Queue(name) => format!("queues/{}", segment(name)),
     };
     let to = if verb == Verb::Delete { &list } else { &form.to };
-    Ok(done(app, spot, operator, verb, jid, to, text))
+    tracing::info!(target: "kiq::audit", operator = operator.name(), verb = verb.as_str(), on = jid, result = text);
+    app.sampler.forget();
+    let undo = (operation.undoable > 0).then(|| id.to_string());
+    Ok(back(spot, to, Some(&Said { text, undo })))
 }
