@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::browser::{Theme, View};
-use crate::looking;
+use crate::seed;
 use crate::site::Site;
 
 /// Each page at 1280×900 and 390×844, light and dark: `kiq-web/pictures/<page>-<width>-<theme>.webp`.
@@ -17,12 +17,22 @@ async fn pictures_of_every_page() {
     let site = Site::filled().await;
 
     site.with_browser(move |browser, url| {
-        for page in looking::pages() {
+        // Something to be listed among the operations.
+        browser.open(&format!("{url}/retries?view=jobs&q=class:ChargeCard"));
+        browser.click("button[name=all][value=kill]");
+        for (width, height) in [(1280, 900), (390, 844)] {
+            for (theme, word) in [(Theme::Light, "light"), (Theme::Dark, "dark")] {
+                browser.view(View { width, height, theme });
+                decode(&browser.picture(), &Path::new(folder).join(format!("question-{width}-{word}.webp")));
+            }
+        }
+        browser.click("main form button.danger, main form button.primary");
+        for (name, page) in pages() {
             for (width, height) in [(1280, 900), (390, 844)] {
                 for (theme, word) in [(Theme::Light, "light"), (Theme::Dark, "dark")] {
                     browser.view(View { width, height, theme });
                     browser.open(&format!("{url}{page}"));
-                    let path = Path::new(folder).join(format!("{}-{width}-{word}.webp", name(&page)));
+                    let path = Path::new(folder).join(format!("{name}-{width}-{word}.webp"));
                     decode(&browser.picture(), &path);
                 }
             }
@@ -31,17 +41,29 @@ async fn pictures_of_every_page() {
     .await;
 }
 
-/// `/queues/imports?view=groups` is in `queue`, since names of queues and jobs are another each time.
-fn name(page: &str) -> &str {
-    let path = page.split('?').next().unwrap_or_default().trim_matches('/');
-    match path.split_once('/') {
-        None if path.is_empty() => "overview",
-        None => path,
-        Some(("queues", _)) => "queue",
-        Some(("metrics", _)) => "metrics-of-one",
-        Some(("jobs", _)) => "job",
-        Some((other, _)) => other,
-    }
+/// Name and address; names of queues and ids of jobs are not in the names of files.
+fn pages() -> Vec<(&'static str, String)> {
+    let pages = [
+        ("overview", ""),
+        ("busy", "/busy"),
+        ("processes", "/busy?view=processes"),
+        ("queues", "/queues"),
+        ("queue", "/queues/imports"),
+        ("retries", "/retries"),
+        ("retries-jobs", "/retries?view=jobs"),
+        ("scheduled", "/scheduled"),
+        ("dead", "/dead"),
+        ("dead-jobs", "/dead?view=jobs"),
+        ("metrics", "/metrics"),
+        ("metrics-of-one", "/metrics/WebhookDelivery"),
+        ("jobs", "/jobs"),
+        ("operations", "/operations"),
+        ("search", "/search?q=class:ChargeCard"),
+        ("help", "/help"),
+    ];
+    let mut pages: Vec<_> = pages.map(|(name, path)| (name, path.to_owned())).into();
+    pages.push(("job", format!("/jobs/{}", seed::FAILED_JID)));
+    pages
 }
 
 fn decode(base64: &str, path: &Path) {
