@@ -136,8 +136,9 @@ impl App {
     /// Tells `handler` of each job that is at its end without success, however silent its failures were:
     /// [`Report::death`] says why, so that what was to be discarded can be told from what needs a human.
     ///
-    /// Once for each death, as long as the process lives: a process that dies between the store's confirmation and the call
-    /// has not told it, and no other does. (The job is then in the dead set, and in no handler's report; for an action that
+    /// Once for each death, also when the worker is stopped just then, as long as the process lives and hears from the store: a
+    /// process that dies between the store's confirmation and the call has not told it, and no other does; nor has one that
+    /// stops while the store cannot be asked, for 5 seconds, whether the death is recorded. (The job is then in the dead set, and in no handler's report; for an action that
     /// must not be missed use the job's `on_exhausted`, which is run at least once, except for poison.) Nothing is left out
     /// when the handler is slow: if 1,000 reports wait for it, jobs that die wait with them. A worker that stops gives its
     /// handlers one [`handler_timeout`](App::handler_timeout) and a second for the reports that are left; then they are only
