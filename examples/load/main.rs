@@ -39,6 +39,8 @@ async fn run() -> Result<(), Box<dyn Error>> {
         "warn,kiq_runtime=error,kiq_runtime::worker::settle=off,kiq_runtime::reports=off",
         kiq::logs::Format::Text,
     )?;
+    // So are panics; the terminal need not have each of them.
+    std::panic::set_hook(Box::new(|_| {}));
     let given = arguments().get_matches();
     let client = match given.get_one::<String>("redis") {
         Some(url) => Client::connect(url)?,

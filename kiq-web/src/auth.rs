@@ -244,8 +244,7 @@ impl Gate {
 async fn ask_application(State(check): State<Check>, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
     let Some(operator) = check(&parts) else {
-        return Fault::forbidden("the application did not say that you may see this page; sign in there first")
-            .into_response();
+        return Fault::Stranger.into_response();
     };
     let mut request = Request::from_parts(parts, body);
     request.extensions_mut().insert(operator);

@@ -123,7 +123,8 @@ impl Dashboard {
     }
 
     /// The pages, to be nested at any path, or served as they are.
-    pub fn router(self) -> Router {
+    pub fn router(mut self) -> Router {
+        self.masks.add_jobs(&self.jobs);
         let hosts = match self.hosts {
             Some(names) => Hosts::Known(names),
             None if self.auth.is_public() => Hosts::Known(Vec::new()),

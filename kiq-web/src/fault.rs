@@ -18,6 +18,12 @@ pub(crate) enum Fault {
     /// It is there, and not for this operator.
     #[error("{0}")]
     Forbidden(String),
+    /// The application does not know who this is.
+    #[error("the application did not say that you may see this page; sign in there first")]
+    Stranger,
+    /// What was refused by axum, with its status.
+    #[error("a value in the address or the form is not what the page takes; go back, or begin at the overview")]
+    Refused(StatusCode),
     /// Nobody said who they are.
     #[error("sign in: this dashboard asks for a user and a password")]
     Unauthenticated,
@@ -67,8 +73,8 @@ impl Fault {
     pub(crate) fn title(&self) -> &'static str {
         match self {
             Fault::NotFound(_) => "Not here",
-            Fault::Invalid(_) | Fault::TooLarge | Fault::WrongMethod => "That cannot be asked for",
-            Fault::Forbidden(_) => "Not allowed",
+            Fault::Invalid(_) | Fault::Refused(_) | Fault::TooLarge | Fault::WrongMethod => "That cannot be asked for",
+            Fault::Forbidden(_) | Fault::Stranger => "Not allowed",
             Fault::Unauthenticated | Fault::TooManyGuesses => "Who are you?",
             Fault::WrongHost(_) => "Wrong name",
             Fault::Store(error) if matches!(**error, BrokerError::Refused { .. }) => "The store refuses",
@@ -82,7 +88,8 @@ impl Fault {
         match self {
             Fault::NotFound(_) => StatusCode::NOT_FOUND,
             Fault::Invalid(_) => StatusCode::BAD_REQUEST,
-            Fault::Forbidden(_) => StatusCode::FORBIDDEN,
+            Fault::Forbidden(_) | Fault::Stranger => StatusCode::FORBIDDEN,
+            Fault::Refused(status) => *status,
             Fault::Unauthenticated => StatusCode::UNAUTHORIZED,
             Fault::TooManyGuesses => StatusCode::TOO_MANY_REQUESTS,
             Fault::WrongHost(_) => StatusCode::MISDIRECTED_REQUEST,
@@ -90,6 +97,11 @@ impl Fault {
             Fault::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
             Fault::Store(_) | Fault::Busy | Fault::Slow | Fault::Broken(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
+    }
+
+    /// Whether it is told to somebody who is not let in, and learns nothing of the inside.
+    pub(crate) fn is_outside(&self) -> bool {
+        matches!(self, Fault::Stranger | Fault::Unauthenticated | Fault::TooManyGuesses | Fault::WrongHost(_))
     }
 
     /// Whether the page may ask again by itself.

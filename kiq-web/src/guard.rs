@@ -175,9 +175,9 @@ fn fault_of(response: &mut Response) -> Option<Fault> {
         StatusCode::NOT_FOUND => Some(Fault::not_found("there is no such page; begin at the overview")),
         StatusCode::METHOD_NOT_ALLOWED => Some(Fault::WrongMethod),
         StatusCode::PAYLOAD_TOO_LARGE => Some(Fault::TooLarge),
-        status if status.is_client_error() => Some(Fault::invalid(
-            "a value in the address or the form is not what the page takes; go back, or begin at the overview",
-        )),
+        // Those of the application's own layer.
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => None,
+        status if status.is_client_error() => Some(Fault::Refused(status)),
         _ => Some(Fault::Broken(status.to_string())),
     }
 }

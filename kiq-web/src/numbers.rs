@@ -33,6 +33,9 @@ impl Range {
     /// Those that are offered.
     pub(crate) const OFFERED: [Range; 5] = [Range(1), Range(4), Range(8), Range(24), Range(72)];
 
+    /// As far back as anything is kept.
+    pub(crate) const LONGEST: Range = Range(72);
+
     /// By its name in an address; that of Sidekiq's pages too. Eight hours are the default.
     pub(crate) fn parse(text: Option<&str>) -> Result<Self, Fault> {
         let Some(text) = text else { return Ok(Range(8)) };

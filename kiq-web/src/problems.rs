@@ -4,13 +4,16 @@ use std::time::Duration;
 
 use crate::dashboard::Limits;
 use crate::sampler::Sample;
-use crate::view::{count, percent, segment, span};
+use crate::view::{count, cut, percent, segment, span};
 
 /// A process that has said nothing for longer is perhaps gone.
 const SILENT: Duration = Duration::from_secs(30);
 
 /// The least runs that say something of a class's failures.
 const RUNS_THAT_COUNT: u64 = 20;
+
+/// More retries with one error are a problem of their own.
+const RETRIES_OF_ONE_ERROR: usize = 50;
 
 /// How much of the store's memory may be in use.
 const FULL: f64 = 0.8;
@@ -66,6 +69,13 @@ pub(crate) fn find(sample: &Sample, limits: &Limits) -> Vec<Problem> {
     for process in sample.processes.iter().filter(|process| sample.at.since(process.beat_at) > SILENT) {
         let silence = span(sample.at.since(process.beat_at));
         say(format!("{} has said nothing for {silence}", process.hostname), "busy?view=processes");
+    }
+    for group in sample.slow.errors.iter().filter(|group| group.count > RETRIES_OF_ONE_ERROR) {
+        let many =
+            if sample.slow.has_all_errors { count(group.count) } else { format!("at least {}", count(group.count)) };
+        let class = if group.class.is_empty() { "what is no job" } else { &group.class };
+        let path = format!("retries?q=group%3A{}&view=jobs", segment(&group.key));
+        say(format!("{many} retries of {class} with one error: {}", cut(&group.error, 60)), &path);
     }
     if let (Some(used), Some(max)) = (sample.slow.store.used_memory, sample.slow.store.max_memory)
         && used as f64 > FULL * max as f64

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use kiq_runtime::Timestamp;
 use kiq_runtime::error::BrokerError;
-use kiq_runtime::inspect::{ClassTotals, Deploy, Inspector, ProcessState, Queue, Running, Stats, StoreInfo};
+use kiq_runtime::inspect::{
+    ClassTotals, Deploy, Filter, Group, Inspector, JobSet, Place, ProcessState, Queue, Running, Stats, StoreInfo,
+};
 use tokio::time::Instant;
 
 /// A sample is good for so long.
@@ -29,6 +31,9 @@ const TREND_AFTER: Duration = Duration::from_secs(3600);
 
 /// Running jobs that are read.
 const RUNNING: usize = 1000;
+
+/// Retries that are read for what is alike among them.
+const RETRIES: usize = 1000;
 
 /// How far back the minutes go.
 const MINUTES: Duration = Duration::from_secs(8 * 3600);
@@ -65,6 +70,10 @@ pub(crate) struct Slow {
     pub(crate) minutes: Vec<(Timestamp, Vec<ClassTotals>)>,
     /// The deploys of these hours.
     pub(crate) deploys: Vec<Deploy>,
+    /// What is alike among the retries.
+    pub(crate) errors: Vec<Group>,
+    /// Whether these are all retries, or only the next of them.
+    pub(crate) has_all_errors: bool,
 }
 
 impl Sample {
@@ -224,13 +233,19 @@ impl Sampler {
         let mut minutes = before.map_or_else(Vec::new, |(_, slow)| slow.minutes.clone());
         let now_at = self.inspector.now();
         let span = minutes.last().map_or(MINUTES, |(last, _)| (now_at.since(*last) + MINUTES_AGAIN).min(MINUTES));
-        let (store, runs, deploys) =
-            tokio::try_join!(self.inspector.store_info(), self.inspector.runs(span), self.inspector.deploys(MINUTES))?;
+        let (retries, all) = (Place::Set(JobSet::Retry), Filter::default());
+        let (store, runs, deploys, errors) = tokio::try_join!(
+            self.inspector.store_info(),
+            self.inspector.runs(span),
+            self.inspector.deploys(MINUTES),
+            self.inspector.groups(&retries, &all, RETRIES),
+        )?;
         if let Some((first, _)) = runs.steps.first() {
             minutes.retain(|(at, _)| at < first && now_at.since(*at) <= MINUTES);
         }
         minutes.extend(runs.steps);
-        let slow = Arc::new(Slow { store, minutes, deploys });
+        let (has_all_errors, errors) = (errors.is_complete, errors.groups);
+        let slow = Arc::new(Slow { store, minutes, deploys, errors, has_all_errors });
         self.state().slow = Some((now(), Arc::clone(&slow)));
         Ok(slow)
     }

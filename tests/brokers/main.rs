@@ -7,6 +7,8 @@ mod enqueueing;
 mod fetching;
 mod idempotent;
 mod inspecting;
+mod operating;
+mod paging;
 mod promoting;
 mod pushing;
 mod reclaiming;

@@ -511,3 +511,16 @@ async fn what_ran_is_written_under_the_keys_of_sidekiq_7_and_8() {
         assert_eq!(counts, [65_535, 0], "{key}: a counter that is full stays full");
     }
 }
+
+#[tokio::test]
+async fn a_long_place_does_not_hide_a_job_in_another() {
+    let mut s = Setup::redis();
+    let fill = "for i = 1, 20000 do redis.call('ZADD', 'dead', 1795400000 + i, \
+                '{\"class\":\"A\",\"args\":[],\"jid\":\"d' .. i .. '\",\"queue\":\"q\"}') end";
+    redis::cmd("EVAL").arg(fill).arg(0).exec(&mut s.server().connection()).unwrap();
+    s.push(&[r#"{"class":"A","args":[],"jid":"a","queue":"q"}"#]).await;
+
+    let inspector = kiq::Inspector::new(&kiq::Client::new(Arc::clone(&s.broker)));
+    let found = inspector.find("a", 10_000).await.unwrap();
+    assert!(matches!(found, kiq::inspect::Whereabouts::Waits { .. }), "{found:?}");
+}

@@ -276,3 +276,15 @@ pub async fn fails_with_text(text: String) -> Result<(), String> {
 pub async fn fails_with_boxed_text(text: String) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     Err(text.into())
 }
+
+/// A67: as `cargo kiq generate job` writes it.
+#[kiq::job]
+pub(crate) async fn not_written(order_id: u64, note: &str) -> Result<(), kiq::NotImplemented> {
+    kiq::not_implemented!(order_id, note)
+}
+
+/// The same under an error of another type.
+#[kiq::job]
+pub(crate) async fn not_written_boxed() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    kiq::not_implemented!()
+}

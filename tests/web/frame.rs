@@ -4,7 +4,7 @@ use axum::Router;
 use axum::http::StatusCode;
 use kiq::Client;
 
-use crate::asking::{get, page, post, public};
+use crate::asking::{get, page, public};
 
 #[tokio::test]
 async fn links_lead_to_the_dashboard_wherever_it_is_mounted() {
@@ -31,14 +31,34 @@ async fn links_lead_to_the_dashboard_wherever_it_is_mounted() {
 }
 
 #[tokio::test]
-async fn a_form_acts_and_the_page_after_it_says_so() {
+async fn addresses_of_sidekiq_lead_on() {
+    let dashboard = public(&Client::in_memory());
+    for (from, to) in [
+        ("/morgue", "./dead"),
+        ("/morgue?page=2", "./dead?page=2"),
+        ("/morgue/1795451848.5-b0db36cee8fd", "../jobs/b0db36cee8fd"),
+        ("/retries/1795451848.306823-b0db36cee8fd", "../jobs/b0db36cee8fd"),
+        ("/scheduled/1795451848-b0db-36ce", "../jobs/b0db-36ce"),
+    ] {
+        let answer = get(&dashboard, from).await;
+        assert_eq!((answer.status, answer.header("location")), (StatusCode::SEE_OTHER, to), "{from}");
+    }
+    assert_eq!(get(&dashboard, "/morgue/nothing").await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_search_leads_to_a_job_or_tells_where_a_filter_holds() {
     let client = Client::in_memory();
-    client.push(crate::asking::job("SendMail", "mail", 1), None).await.unwrap();
+    for number in 1..=8 {
+        client.push(crate::asking::job("SendMail", "mail", number), None).await.unwrap();
+    }
     let dashboard = public(&client);
 
-    let answer = post(&dashboard, "/queues/mail/pause", "return=queues%2Fmail").await;
-
-    assert_eq!((answer.status, answer.header("location")), (StatusCode::SEE_OTHER, "../../queues/mail"));
-    assert!(answer.header("set-cookie").starts_with("kiq_said=Paused%20mail"), "{answer:?}");
-    assert!(page(&dashboard, "/queues/mail").await.contains("paused"));
+    let by_id = get(&dashboard, "/search?q=b0db36cee8fd9f6f1ad4e05f").await;
+    assert_eq!((by_id.status, by_id.header("location")), (StatusCode::SEE_OTHER, "./jobs/b0db36cee8fd9f6f1ad4e05f"));
+    let by_class = page(&dashboard, "/search?q=class%3ASendMail+-args%3A8").await;
+    assert!(by_class.contains("7 in queue mail"), "{by_class}");
+    assert!(page(&dashboard, "/search?q=class%3AOther").await.contains("Nothing of 8 waiting jobs matches"));
+    assert!(page(&dashboard, "/search?q=clas%3AX").await.contains("did you mean class?"));
+    assert!(page(&dashboard, "/search").await.contains("The id of a job"));
 }

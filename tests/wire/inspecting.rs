@@ -48,7 +48,7 @@ async fn kiq_reads_rubys_processes_and_sets_and_acts_on_them() {
     // Run now, kill, delete; a second time there is nothing left to do it to.
     for (jid, act) in [(&jids[1], Act::Retry), (&jids[2], Act::Kill), (&jids[3], Act::Delete)] {
         let found = only(&inspector, JobSet::Scheduled, jid).await;
-        assert_eq!(inspector.act(&found, act).await.unwrap(), Acted::Done);
+        assert_eq!(inspector.act(&found, act.clone()).await.unwrap(), Acted::Done);
         assert_eq!(inspector.act(&found, act).await.unwrap(), Acted::Gone);
     }
     let run = ruby.next_run();

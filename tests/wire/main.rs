@@ -14,6 +14,8 @@ mod metrics;
 mod pages;
 mod ruby;
 
+#[allow(dead_code, reason = "the tests of Sidekiq's pages and those of the dashboard use a part of it each")]
+#[path = "../support/browser.rs"]
 mod browser;
 mod fleet;
 mod reading;

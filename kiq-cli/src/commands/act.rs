@@ -1,15 +1,16 @@
 //! Commands that act: on jobs they count first, and ask.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::time::Duration;
 
 use clap::ArgMatches;
-use kiq::Inspector;
-use kiq::inspect::{Act, Count, Selection, Signal};
+use kiq::inspect::{Act, Begun, By, Count, OperationId, Selection, Signal};
+use kiq::{Inspector, Timestamp};
 use serde_json::{Value, json};
 
 use super::{look, number, text};
 use crate::args;
-use crate::output::{Fault, Output, print};
+use crate::output::{Fault, Output, count_of, print};
 
 pub(super) async fn on_jobs(
     inspector: &Inspector,
@@ -20,6 +21,7 @@ pub(super) async fn on_jobs(
     let act = match command {
         "retry" => Act::Retry,
         "kill" => Act::Kill,
+        "reschedule" => Act::Reschedule { at: when(inspector, given) },
         _ => Act::Delete,
     };
     let place = args::place(text(given, "place"));
@@ -39,29 +41,34 @@ pub(super) async fn on_jobs(
     }
     let count = selection.count(number(given, "budget")).await?;
     if given.get_flag("dry-run") || count.matching == 0 {
-        tell_count(&selection, &count, act, output)?;
+        tell_count(&selection, &count, &act, output)?;
         return match count.matching {
             0 => Err(Fault::No(format!("no job in {} matches; nothing was changed", selection.place()))),
             _ => Ok(()),
         };
     }
     if !given.get_flag("yes") {
-        tell_count(&selection, &count, act, output)?;
+        tell_count(&selection, &count, &act, output)?;
         ask(&format!("{act} {}", counted(&count)))?;
     }
+    let by = By::new(std::env::var("USER").unwrap_or_else(|_| "kiqctl".to_owned()));
+    let expected = count.is_complete.then_some(count.matching);
+    let Begun::New(run) = selection.begin(&OperationId::random(), act.clone(), by, expected).await? else {
+        return Err(Fault::No("an operation of that id was there; nothing was changed, try again".to_owned()));
+    };
     let is_shown = std::io::stderr().is_terminal() && !output.is_json;
-    let outcome = selection
-        .apply_telling(act, |so_far| {
+    let operation = run
+        .finish_telling(|so_far| {
             if is_shown {
                 let _ = write!(std::io::stderr(), "\r{act}: {} of {} …", so_far.done, count.matching);
             }
-            true
         })
         .await?;
+    let outcome = operation.outcome;
     if is_shown {
         let _ = writeln!(std::io::stderr());
     }
-    let value = json!({ "act": command, "done": outcome.done, "gone": outcome.gone, "not_jobs": outcome.not_jobs });
+    let value = json!({ "act": command, "operation": operation.id.as_str(), "done": outcome.done, "gone": outcome.gone, "not_jobs": outcome.not_jobs });
     output.say(&value, || {
         let mut text = format!("{act}: {} done", outcome.done);
         for (number, words) in [(outcome.gone, "already gone"), (outcome.not_jobs, "no jobs, left where they are")] {
@@ -73,14 +80,20 @@ pub(super) async fn on_jobs(
     })
 }
 
+/// `--at`, or `--in` from now.
+fn when(inspector: &Inspector, given: &ArgMatches) -> Timestamp {
+    let from_now = || inspector.now() + given.get_one::<Duration>("in").copied().unwrap_or_default();
+    given.get_one::<Timestamp>("at").copied().unwrap_or_else(from_now)
+}
+
 fn counted(count: &Count) -> String {
     match count.is_complete {
-        true => format!("{} jobs", count.matching),
-        false => format!("at least {} jobs ({} entries read)", count.matching, count.read),
+        true => count_of(count.matching, "job"),
+        false => format!("at least {} ({} read)", count_of(count.matching, "job"), count_of(count.read, "entry")),
     }
 }
 
-fn tell_count(selection: &Selection, count: &Count, act: Act, output: &Output) -> Result<(), Fault> {
+fn tell_count(selection: &Selection, count: &Count, act: &Act, output: &Output) -> Result<(), Fault> {
     let sample: Vec<Value> = count.sample.iter().map(look::as_json).collect();
     let value = json!({
         "act": act.to_string(), "place": selection.place().to_string(), "filter": selection.filter().to_string(),
@@ -94,7 +107,12 @@ fn tell_count(selection: &Selection, count: &Count, act: Act, output: &Output) -
         } else {
             output.table(&["when", "class", "jid", "queue", "about"], &rows)
         };
-        format!("{} in {} match\n{table}", counted(count), selection.place())
+        format!(
+            "{} in {} {}\n{table}",
+            counted(count),
+            selection.place(),
+            if count.matching == 1 { "matches" } else { "match" }
+        )
     })
 }
 

@@ -10,6 +10,7 @@ use super::Broker;
 use super::browse::{
     Browse, Day, Entry, JobSet, Place, ProcessState, QueueState, Running, ScanFrom, Scanned, Span, Stats, StoreInfo,
 };
+use super::logbook::{Logbook, Logged, Mark, Restore, Restored};
 use super::manage::{Manage, Move};
 use super::metrics::{Deploy, Durations, Step, StepRuns};
 use super::presence::Signal;
@@ -82,14 +83,23 @@ impl<T: Front> Browse for T {
         self.behind().deploys(from, to)
     }
 
+    fn known_jobs(&self) -> BoxFuture<'_, Result<Vec<(String, Timestamp)>, BrokerError>> {
+        self.behind().known_jobs()
+    }
+
     fn store_info(&self) -> BoxFuture<'_, Result<StoreInfo, BrokerError>> {
         self.behind().store_info()
     }
 }
 
 impl<T: Front> Manage for T {
-    fn relocate<'a>(&'a self, place: &'a Place, moves: &'a [Move]) -> BoxFuture<'a, Result<Vec<bool>, BrokerError>> {
-        self.behind().relocate(place, moves)
+    fn relocate<'a>(
+        &'a self,
+        place: &'a Place,
+        moves: &'a [Move],
+        mark: Option<Mark<'a>>,
+    ) -> BoxFuture<'a, Result<Vec<bool>, BrokerError>> {
+        self.behind().relocate(place, moves, mark)
     }
 
     fn clear<'a>(&'a self, place: &'a Place) -> BoxFuture<'a, Result<usize, BrokerError>> {
@@ -106,5 +116,44 @@ impl<T: Front> Manage for T {
 
     fn mark_deploy<'a>(&'a self, label: &'a str, at: Timestamp) -> BoxFuture<'a, Result<bool, BrokerError>> {
         self.behind().mark_deploy(label, at)
+    }
+
+    fn forget_everything(&self) -> BoxFuture<'_, Result<usize, BrokerError>> {
+        self.behind().forget_everything()
+    }
+}
+
+impl<T: Front> Logbook for T {
+    fn begin_operation<'a>(
+        &'a self,
+        id: &'a str,
+        at: Timestamp,
+        record: &'a str,
+    ) -> BoxFuture<'a, Result<bool, BrokerError>> {
+        self.behind().begin_operation(id, at, record)
+    }
+
+    fn update_operation<'a>(&'a self, id: &'a str, record: &'a str) -> BoxFuture<'a, Result<bool, BrokerError>> {
+        self.behind().update_operation(id, record)
+    }
+
+    fn stop_operation<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<bool, BrokerError>> {
+        self.behind().stop_operation(id)
+    }
+
+    fn operation<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<Logged>, BrokerError>> {
+        self.behind().operation(id)
+    }
+
+    fn operations(&self, limit: usize) -> BoxFuture<'_, Result<Vec<Logged>, BrokerError>> {
+        self.behind().operations(limit)
+    }
+
+    fn restore<'a>(&'a self, restore: Restore<'a>) -> BoxFuture<'a, Result<Restored, BrokerError>> {
+        self.behind().restore(restore)
+    }
+
+    fn forget_undo<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<(), BrokerError>> {
+        self.behind().forget_undo(id)
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Traits split by who calls. [`Broker`] is what a client needs (put in) and what hands out the rest;
 //! [`Consumer`] is one worker process at work (fetch, settle, give back, reclaim), with its [`Presence`]; [`Browse`] is
-//! the reading side, and [`Manage`] the operator's hand. All are object-safe and are held as `Arc<dyn …>`.
+//! the reading side, [`Manage`] the operator's hand, and [`Logbook`] what it did. All are object-safe and are held as `Arc<dyn …>`.
 //!
 //! # The promise every broker keeps
 //! From the moment a push returned `Ok` a job is in exactly one place: a queue, in flight (with an owner and a lease), the
@@ -12,6 +12,7 @@
 pub mod browse;
 pub mod dead;
 pub mod front;
+pub mod logbook;
 pub mod manage;
 pub mod memory;
 pub mod metrics;
@@ -36,13 +37,14 @@ pub use browse::{
 };
 pub use dead::{DEAD_SET_AGE, DEAD_SET_LIMIT, DeadLimits};
 pub use front::Front;
+pub use logbook::{Logbook, Logged, Mark, Restore, Restored};
 pub use manage::{Destination, Manage, Move};
 pub use memory::MemoryBroker;
 pub use metrics::{ClassRuns, ClassTotals, Deploy, Durations, Step};
 pub use presence::{Beat, CapsuleInfo, Heard, Identity, OrderMode, Presence, ProcessInfo, Signal, Work};
 
 /// A store of jobs.
-pub trait Broker: Browse + Manage {
+pub trait Broker: Browse + Manage + Logbook {
     /// Stores jobs: each to the head of its queue, or into the schedule. A job with a guard that is still there is not
     /// stored again. Answers for each of them, in order.
     ///

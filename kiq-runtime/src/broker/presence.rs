@@ -35,6 +35,15 @@ pub trait Presence: fmt::Debug + Send + Sync + 'static {
         Box::pin(async { Ok(None) })
     }
 
+    /// Says which jobs the process's program knows, by class. The default keeps it to itself.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    fn knows<'a>(&'a self, jobs: &'a [&'a str], at: Timestamp) -> BoxFuture<'a, Result<(), BrokerError>> {
+        let _ = (jobs, at);
+        Box::pin(async { Ok(()) })
+    }
+
     /// Says good-bye: puts back whatever the process still owns, and removes its record.
     ///
     /// # Errors

@@ -1,25 +1,17 @@
-//! What an operator does to jobs that wait: to one, or to all that a filter means, counted first.
+//! What an operator does to jobs that wait.
 
-use std::collections::HashSet;
 use std::fmt;
-use std::hash::{BuildHasher as _, RandomState};
 
 use crate::broker::manage::MOST_MOVES;
-use crate::broker::{Destination, JobSet, Move, Place, ScanFrom};
+use crate::broker::{Destination, JobSet, Mark, Move, Place};
 use crate::clock::Timestamp;
 use crate::error::BrokerError;
 use crate::job::options::{DEFAULT_QUEUE, queue_name_fault};
 
-use super::{Filter, Found, Inspector};
-
-/// Entries that one step of a scan looks at.
-const SCAN: usize = 500;
-
-/// Jobs that a count keeps to show.
-const SAMPLE: usize = 5;
+use super::{Found, Inspector};
 
 /// What to do to a job that waits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Act {
     /// To the head of its queue, now. Takes back one of the counted retries, as Sidekiq does, and clears it of the suspicion of
     /// having killed its process. Not for jobs that are in a queue.
@@ -33,28 +25,63 @@ pub enum Act {
     Kill,
     /// Away, for good.
     Delete,
+    /// To the head of another queue. For jobs that are in a queue.
+    Move {
+        /// Which.
+        queue: String,
+    },
+    /// To the end of its queue, where it is taken next. For jobs that are in a queue.
+    RunNext,
 }
 
 impl Act {
     /// Whether it can be done to jobs of that place.
-    pub fn suits(self, place: &Place) -> bool {
+    pub fn suits(&self, place: &Place) -> bool {
         match (self, place) {
             (Act::Delete, _) => true,
-            (Act::Retry, Place::Queue(_)) | (Act::Kill, Place::Set(JobSet::Dead)) => false,
-            (Act::Reschedule { .. }, Place::Queue(_) | Place::Set(JobSet::Dead)) => false,
+            (Act::Retry | Act::Reschedule { .. }, Place::Queue(_)) => false,
+            (Act::Kill | Act::Reschedule { .. }, Place::Set(JobSet::Dead)) => false,
+            (Act::Move { queue }, Place::Queue(from)) => queue != from,
+            (Act::Move { .. } | Act::RunNext, place) => matches!(place, Place::Queue(_)),
             (Act::Retry | Act::Kill | Act::Reschedule { .. }, _) => true,
+        }
+    }
+
+    /// Whether it can be taken back while its jobs are where it put them.
+    pub fn has_undo(&self) -> bool {
+        !matches!(self, Act::RunNext)
+    }
+
+    /// Whether jobs are lost by it, unless it is taken back.
+    pub fn is_destructive(&self) -> bool {
+        matches!(self, Act::Delete)
+    }
+
+    /// As an operator calls it: `retry`.
+    pub fn verb(&self) -> &'static str {
+        match self {
+            Act::Retry => "retry",
+            Act::Reschedule { .. } => "reschedule",
+            Act::Kill => "kill",
+            Act::Delete => "delete",
+            Act::Move { .. } => "move",
+            Act::RunNext => "run next",
+        }
+    }
+
+    /// Where to, if its verb does not say it.
+    pub(super) fn detail(&self) -> String {
+        match self {
+            Act::Reschedule { at } => format!("to {at}"),
+            Act::Move { queue } => format!("to {queue}"),
+            _ => String::new(),
         }
     }
 }
 
 impl fmt::Display for Act {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Act::Retry => "retry",
-            Act::Reschedule { .. } => "reschedule",
-            Act::Kill => "kill",
-            Act::Delete => "delete",
-        })
+        f.write_str(self.verb())
     }
 }
 
@@ -63,7 +90,7 @@ impl fmt::Display for Act {
 pub enum Acted {
     /// It is done.
     Done,
-    /// The job is not there any more, or not as it was: somebody else was quicker.
+    /// The job is not there any more, not as it was, or as it should be already: somebody else was quicker.
     Gone,
     /// There is no job in these bytes, so it can only be deleted, killed or put off.
     NotAJob,
@@ -83,6 +110,18 @@ pub struct Outcome {
     pub read: usize,
 }
 
+impl Outcome {
+    pub(super) fn add(&mut self, acted: &[Acted]) {
+        for acted in acted {
+            match acted {
+                Acted::Done => self.done += 1,
+                Acted::Gone => self.gone += 1,
+                Acted::NotAJob => self.not_jobs += 1,
+            }
+        }
+    }
+}
+
 /// An act could not be done.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -95,6 +134,14 @@ pub enum ActError {
         /// Where.
         place: Place,
     },
+    /// There can be no queue of that name.
+    #[error("jobs cannot be moved to queue {queue:?}: {fault}")]
+    QueueName {
+        /// The name.
+        queue: String,
+        /// What is wrong with it.
+        fault: &'static str,
+    },
     /// The store did not answer; what was done up to then is done.
     #[error(transparent)]
     Broker(#[from] BrokerError),
@@ -103,224 +150,59 @@ pub enum ActError {
 fn hint(act: &Act, place: &Place) -> &'static str {
     match (act, place) {
         (Act::Retry, _) => ": they are in their queue already",
+        (Act::Move { .. }, Place::Queue(_)) => ": they are in that queue already",
+        (Act::Move { .. } | Act::RunNext, _) => ": they are in no queue; retry them",
         (Act::Kill, _) => ": they are dead already",
         (_, Place::Set(JobSet::Dead)) => ": they have no time to run; retry them",
         _ => ": a queue has no times",
     }
 }
 
-/// All jobs of a place that a filter means, up to a moment: what failed later is another operator's affair.
-///
-/// # Examples
-/// ```
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// use kiq::inspect::{Act, Filter, Place};
-/// # #[kiq::job(queue = "mail")]
-/// # async fn send_welcome(user_id: u64) { let _ = user_id; }
-/// # let client = kiq::Client::in_memory();
-/// # let _ = SendWelcome::enqueue(7).on(&client).await?;
-/// let inspector = kiq::Inspector::new(&client);
-/// let selection = inspector.select(Place::Queue("mail".to_owned()), Filter::parse("args:7")?);
-/// assert_eq!(selection.count(10_000).await?.matching, 1); // show this to the operator, and ask
-/// assert_eq!(selection.apply(Act::Delete).await?.done, 1);
-/// assert_eq!(selection.apply(Act::Delete).await?.done, 0);
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Clone, Debug)]
-pub struct Selection {
-    inspector: Inspector,
-    place: Place,
-    filter: Filter,
-    as_of: Timestamp,
-    limit: usize,
-}
-
-/// How many jobs a selection has.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Count {
-    /// Jobs that match, of those that were read.
-    pub matching: usize,
-    /// Entries that were read, more or less.
-    pub read: usize,
-    /// Whether everything was read.
-    pub is_complete: bool,
-    /// Some that match.
-    pub sample: Vec<Found>,
-}
-
-impl Selection {
-    pub(super) fn new(inspector: &Inspector, place: Place, filter: Filter) -> Self {
-        Selection { inspector: inspector.clone(), place, filter, as_of: inspector.now(), limit: usize::MAX }
+/// That it makes sense there.
+pub(super) fn check(act: &Act, place: &Place) -> Result<(), ActError> {
+    if !act.suits(place) {
+        return Err(ActError::Unsuitable { act: act.clone(), place: place.clone() });
     }
-
-    /// As it was at an earlier moment: when the operator saw the count, say.
-    #[must_use]
-    pub fn as_of(mut self, moment: Timestamp) -> Self {
-        self.as_of = moment;
-        self
+    if let Act::Move { queue } = act
+        && let Some(fault) = queue_name_fault(queue)
+    {
+        return Err(ActError::QueueName { queue: queue.clone(), fault });
     }
-
-    /// Only so many of them, whichever.
-    #[must_use]
-    pub fn limit(mut self, jobs: usize) -> Self {
-        self.limit = jobs;
-        self
-    }
-
-    /// The place.
-    pub fn place(&self) -> &Place {
-        &self.place
-    }
-
-    /// The filter.
-    pub fn filter(&self) -> &Filter {
-        &self.filter
-    }
-
-    /// Counts, looking at `budget` entries at most, more or less. In Redis: one `ZSCAN` or `LRANGE` for 500 entries, O(entries).
-    ///
-    /// # Errors
-    /// When the store does not answer.
-    pub async fn count(&self, budget: usize) -> Result<Count, BrokerError> {
-        let mut count = Count { matching: 0, read: 0, is_complete: false, sample: Vec::new() };
-        let mut met = Met::default();
-        let mut position = Some(0);
-        while let Some(from) = position {
-            if count.read >= budget || count.matching >= self.limit {
-                return Ok(count);
-            }
-            let (found, read, next) = self.step(from, &mut met).await?;
-            count.read += read;
-            for found in found.into_iter().take(self.limit - count.matching) {
-                count.matching += 1;
-                if count.sample.len() < SAMPLE {
-                    count.sample.push(found);
-                }
-            }
-            position = next;
-        }
-        count.is_complete = true;
-        Ok(count)
-    }
-
-    /// Does it to all of them, [as many as wanted](Selection::limit). In Redis: reading as for [`count`](Selection::count), and
-    /// one script for each 100 jobs, each O(jobs · log size); for a queue O(jobs · size).
-    ///
-    /// A job is in one place or the other at every moment, whatever breaks off.
-    ///
-    /// # Errors
-    /// When it cannot be done there, or the store does not answer.
-    ///
-    /// # Cancel safety
-    /// What was done up to then is done.
-    pub async fn apply(&self, act: Act) -> Result<Outcome, ActError> {
-        self.apply_telling(act, |_| true).await
-    }
-
-    /// The same, and tells after each 100 jobs how far it is. `false` stops it.
-    ///
-    /// # Errors
-    /// As [`apply`](Selection::apply).
-    pub async fn apply_telling(&self, act: Act, mut go_on: impl FnMut(&Outcome) -> bool) -> Result<Outcome, ActError> {
-        if !act.suits(&self.place) {
-            return Err(ActError::Unsuitable { act, place: self.place.clone() });
-        }
-        let mut outcome = Outcome::default();
-        let mut met = Met::default();
-        let mut position = Some(0);
-        while let Some(from) = position {
-            let (found, read, next) = self.step(from, &mut met).await?;
-            outcome.read += read;
-            let before = outcome.done;
-            for some in found.chunks(MOST_MOVES) {
-                let left = self.limit.saturating_sub(outcome.done);
-                let some = some.get(..left.min(some.len())).unwrap_or_default();
-                for acted in self.inspector.act_on(&self.place, some, act).await? {
-                    match acted {
-                        Acted::Done => outcome.done += 1,
-                        Acted::Gone => outcome.gone += 1,
-                        Acted::NotAJob => outcome.not_jobs += 1,
-                    }
-                }
-                if !go_on(&outcome) || outcome.done >= self.limit {
-                    return Ok(outcome);
-                }
-            }
-            // A queue is read by position, and what was taken out moved the rest.
-            let moved = if matches!(self.place, Place::Queue(_)) { outcome.done - before } else { 0 };
-            position = next.map(|next| next.saturating_sub(moved as u64));
-        }
-        Ok(outcome)
-    }
-
-    /// Those that match among the next entries, how many were read, and where to go on.
-    async fn step(&self, position: u64, met: &mut Met) -> Result<(Vec<Found>, usize, Option<u64>), BrokerError> {
-        let from = ScanFrom { position, count: SCAN };
-        let scanned = self.inspector.broker.scan(&self.place, from, self.filter.hint()).await?;
-        let found = scanned.entries.into_iter().map(|(at, bytes)| Found::new(&self.place, at, bytes));
-        let meant = found
-            .filter(|found| found.happened_at().is_none_or(|at| at <= self.as_of))
-            .filter(|found| self.filter.matches(found, self.as_of))
-            .filter(|found| met.is_new(&found.bytes));
-        Ok((meant.collect(), scanned.read, scanned.next))
-    }
-}
-
-/// Which entries were met: a scan may meet one twice. (By a hash: of a million, two are mistaken for one with a chance of
-/// one in 36 million.)
-#[derive(Default)]
-struct Met {
-    hasher: RandomState,
-    hashes: HashSet<u64>,
-}
-
-impl Met {
-    fn is_new(&mut self, bytes: &[u8]) -> bool {
-        self.hashes.insert(self.hasher.hash_one(bytes))
-    }
+    Ok(())
 }
 
 impl Inspector {
-    /// All jobs of a place that a filter means, as of now: to be counted, and acted upon.
-    pub fn select(&self, place: Place, filter: Filter) -> Selection {
-        Selection::new(self, place, filter)
-    }
-
     /// Does something to one job, if it is still where it was found, as it was. In Redis: one script, O(log size); for a queue
-    /// O(size).
+    /// O(size). It is in no log: [`begin_on`](Inspector::begin_on) is for what people do.
     ///
     /// # Errors
     /// When it cannot be done there, or the store does not answer.
     pub async fn act(&self, found: &Found, act: Act) -> Result<Acted, ActError> {
-        if !act.suits(&found.place) {
-            return Err(ActError::Unsuitable { act, place: found.place.clone() });
-        }
-        let acted = self.act_on(&found.place, std::slice::from_ref(found), act).await?;
+        check(&act, &found.place)?;
+        let acted = self.act_on(&found.place, std::slice::from_ref(found), &act, None).await?;
         Ok(acted.first().copied().unwrap_or(Acted::Gone))
     }
 
     /// At most [`MOST_MOVES`].
-    async fn act_on(&self, place: &Place, found: &[Found], act: Act) -> Result<Vec<Acted>, BrokerError> {
+    pub(super) async fn act_on(
+        &self,
+        place: &Place,
+        found: &[Found],
+        act: &Act,
+        mark: Option<Mark<'_>>,
+    ) -> Result<Vec<Acted>, BrokerError> {
+        debug_assert!(found.len() <= MOST_MOVES, "a script that moves more keeps everybody waiting");
         let now = self.now();
         let mut answers = vec![Acted::NotAJob; found.len()];
         let mut moves = Vec::with_capacity(found.len());
         let mut indexes = Vec::with_capacity(found.len());
         for (index, found) in found.iter().enumerate() {
-            let to = match act {
-                Act::Delete => Some(Destination::Nothing),
-                Act::Kill => Some(Destination::Dead { at: now }),
-                Act::Reschedule { at } => Some(Destination::Later { at }),
-                Act::Retry => retried(found, now),
-            };
-            if let Some(to) = to {
+            if let Some(to) = destination(found, act, now) {
                 moves.push(Move { payload: found.bytes.clone(), to });
                 indexes.push(index);
             }
         }
-        let moved = if moves.is_empty() { Vec::new() } else { self.broker.relocate(place, &moves).await? };
+        let moved = if moves.is_empty() { Vec::new() } else { self.broker.relocate(place, &moves, mark).await? };
         for (index, moved) in indexes.into_iter().zip(moved) {
             if let Some(answer) = answers.get_mut(index) {
                 *answer = if moved { Acted::Done } else { Acted::Gone };
@@ -328,6 +210,25 @@ impl Inspector {
         }
         Ok(answers)
     }
+}
+
+/// `None` if there is no job to be brought there.
+fn destination(found: &Found, act: &Act, now: Timestamp) -> Option<Destination> {
+    Some(match act {
+        Act::Delete => Destination::Nothing,
+        Act::Kill => Destination::Dead { at: now },
+        Act::Reschedule { at } => Destination::Later { at: *at },
+        Act::Retry => retried(found, now)?,
+        Act::Move { queue } => {
+            let mut job = found.payload.as_ref().ok()?.clone();
+            job.set("queue", queue);
+            Destination::Queue { name: queue.clone(), payload: job.to_string() }
+        }
+        Act::RunNext => {
+            let job = found.payload.as_ref().ok()?;
+            Destination::Next { name: found.queue()?, payload: job.to_string() }
+        }
+    })
 }
 
 /// As Sidekiq's `SortedEntry#retry`: one counted retry less, so that the job has as many left as before the operator came.

@@ -1,5 +1,6 @@
 //! Why is this job not running? An answer for each state a job can be in.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::time::Duration;
 
@@ -115,8 +116,9 @@ pub enum Explanation {
 
 impl Inspector {
     /// Looks for a job where processes say what they run, among retries, dead and scheduled, and in the queues, reading `budget`
-    /// entries at most, more or less. In Redis: as [`running`](Inspector::running), one `ZSCAN` or `LRANGE` for 1,000 entries,
-    /// and as [`queues`](Inspector::queues); O(entries).
+    /// entries at most, more or less: of each place a part in turn, so that a long one does not hide the others. In Redis: as
+    /// [`running`](Inspector::running), one `ZSCAN` or `LRANGE` for 1,000 entries (and a
+    /// `ZCARD` for a set that is smaller), and as [`queues`](Inspector::queues); O(entries).
     ///
     /// # Errors
     /// When the store does not answer.
@@ -127,40 +129,54 @@ impl Inspector {
         if let Some(run) = running.into_iter().find(|run| is_it(&run.payload)) {
             return Ok(Whereabouts::Runs(run));
         }
-        let sets = [JobSet::Retry, JobSet::Dead, JobSet::Scheduled].map(|set| (Place::Set(set), 0));
-        let queues = self.broker.queues().await?.into_iter().map(|queue| (Place::Queue(queue.name), queue.size));
-        for (place, size) in sets.into_iter().chain(queues) {
-            let mut next = Some(0);
-            while let Some(position) = next {
-                if read >= budget {
-                    return Ok(Whereabouts::NotFound { read, is_complete: false });
-                }
-                let scanned = self.broker.scan(&place, ScanFrom { position, count: SCAN }, Some(jid)).await?;
-                read += scanned.read;
-                next = scanned.next;
-                if let Some(index) = scanned.entries.iter().position(|(_, bytes)| is_it(bytes))
-                    && let Some((at, bytes)) = scanned.entries.into_iter().nth(index)
-                {
-                    let from_head = usize::try_from(position).unwrap_or(usize::MAX).saturating_add(index);
-                    let is_queue = matches!(place, Place::Queue(_));
-                    let ahead = is_queue.then(|| size.saturating_sub(from_head.saturating_add(1)));
-                    return Ok(Whereabouts::Waits { found: Found::new(&place, at, bytes), ahead });
-                }
+        let sets = [JobSet::Retry, JobSet::Dead, JobSet::Scheduled].map(|set| (Place::Set(set), 0, 0));
+        let queues = self.broker.queues().await?.into_iter().map(|queue| (Place::Queue(queue.name), queue.size, 0));
+        let mut open: VecDeque<(Place, usize, u64)> = sets.into_iter().chain(queues).collect();
+        while let Some((place, size, position)) = open.pop_front() {
+            if read >= budget {
+                return Ok(Whereabouts::NotFound { read, is_complete: false });
+            }
+            let scanned = self.broker.scan(&place, ScanFrom { position, count: SCAN }, Some(jid)).await?;
+            read += scanned.read;
+            if let Some(index) = scanned.entries.iter().position(|(_, bytes)| is_it(bytes))
+                && let Some((at, bytes)) = scanned.entries.into_iter().nth(index)
+            {
+                let from_head = usize::try_from(position).unwrap_or(usize::MAX).saturating_add(index);
+                let is_queue = matches!(place, Place::Queue(_));
+                let ahead = is_queue.then(|| size.saturating_sub(from_head.saturating_add(1)));
+                return Ok(Whereabouts::Waits { found: Found::new(&place, at, bytes), ahead });
+            }
+            if let Some(next) = scanned.next {
+                open.push_back((place, size, next));
             }
         }
         Ok(Whereabouts::NotFound { read, is_complete: true })
     }
 
-    /// Why a job is where it is. Commands as [`find`](Inspector::find), [`queues`](Inspector::queues) and
-    /// [`processes`](Inspector::processes).
+    /// Why a job is where it is. Commands as [`find`](Inspector::find), and as
+    /// [`explain_where`](Inspector::explain_where).
     ///
     /// # Errors
     /// When the store does not answer.
     pub async fn explain(&self, jid: &str, budget: usize) -> Result<Explanation, BrokerError> {
-        let (found, ahead) = match self.find(jid, budget).await? {
-            Whereabouts::Runs(run) => return Ok(Explanation::Runs { process: run.process, since: run.run_at }),
-            Whereabouts::NotFound { read, is_complete } => return Ok(Explanation::NotFound { read, is_complete }),
-            Whereabouts::Waits { found, ahead } => (found, ahead),
+        let place = self.find(jid, budget).await?;
+        self.explain_where(&place).await
+    }
+
+    /// Why a job is where it was found. Commands as [`processes`](Inspector::processes) if it waits, and as
+    /// [`queues`](Inspector::queues) if it does in a queue.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn explain_where(&self, place: &Whereabouts) -> Result<Explanation, BrokerError> {
+        let (found, ahead) = match place {
+            Whereabouts::Runs(run) => {
+                return Ok(Explanation::Runs { process: run.process.clone(), since: run.run_at });
+            }
+            Whereabouts::NotFound { read, is_complete } => {
+                return Ok(Explanation::NotFound { read: *read, is_complete: *is_complete });
+            }
+            Whereabouts::Waits { found, ahead } => (found, *ahead),
         };
         let processes = self.broker.processes().await?;
         let error =

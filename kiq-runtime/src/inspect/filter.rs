@@ -1,20 +1,25 @@
 //! Which jobs: the words an operator types, on the command line and on every page.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::broker::{JobSet, Place};
 use crate::clock::{Timestamp, parse_duration};
+use crate::job::Payload;
 use crate::suggest::closest;
 
 use super::Found;
+use super::groups::group_key;
 
 /// The longest filter, in bytes.
 const LONGEST: usize = 256;
 
 /// What can stand before the colon.
-const FIELDS: [&str; 10] = ["class", "queue", "error", "msg", "tag", "jid", "retries", "age", "next", "args"];
+const FIELDS: [&str; 12] =
+    ["class", "queue", "error", "msg", "tag", "jid", "retries", "age", "next", "since", "group", "args"];
 
 /// Which jobs, as an operator says it: words that all must hold.
 ///
@@ -29,11 +34,14 @@ const FIELDS: [&str; 10] = ["class", "queue", "error", "msg", "tag", "jid", "ret
 /// | `retries:>3`, `retries:0` | jobs that were retried so often |
 /// | `age:>1h` | jobs that failed last, came into their queue, or were made, longer ago than that |
 /// | `next:<10m` | jobs that are due within that time |
+/// | `since:deploy`, `since:2h` | jobs to which that happened after the last deploy, or not longer ago than that |
+/// | `group:77a1f05b2c3d4e5f` | jobs of that class with that error: see [`Group`](super::Group) |
 /// | `args.0.order.id:55` | jobs with that value in their arguments |
 /// | `-class:X` | what `class:X` does not |
 /// | `word` | jobs whose JSON contains the word |
 ///
-/// Commas mean "or". Durations are `90s`, `10m`, `1h`, `7d`.
+/// Commas mean "or". Durations are `90s`, `10m`, `1h`, `7d`. `since:deploy` needs to be told when that was: it comes from
+/// [`Inspector::filter`](super::Inspector::filter), and means nothing until then.
 ///
 /// # Examples
 /// ```
@@ -51,6 +59,28 @@ const FIELDS: [&str; 10] = ["class", "queue", "error", "msg", "tag", "jid", "ret
 pub struct Filter {
     text: String,
     terms: Vec<Term>,
+    hidden: Option<Hidden>,
+}
+
+/// What nobody may find: see [`Filter::hiding`].
+#[derive(Clone)]
+struct Hidden(Arc<dyn Fn(Hide<'_>) -> bool + Send + Sync>);
+
+impl fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hidden")
+    }
+}
+
+/// What may be hidden of arguments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hide<'a> {
+    /// The values of a key.
+    Key(&'a str),
+    /// All arguments of a class.
+    Class(&'a str),
+    /// One argument of a class, counted from 0.
+    Argument(&'a str, usize),
 }
 
 #[derive(Clone, Debug)]
@@ -70,6 +100,9 @@ enum Test {
     Retries(Compare, u32),
     Age(Compare, Duration),
     Next(Compare, Duration),
+    /// Since the last deploy, once that is known.
+    SinceDeploy(Option<Timestamp>),
+    Group(Vec<String>),
     Args(Vec<String>, Vec<String>),
     Text(String),
 }
@@ -118,7 +151,7 @@ impl Filter {
             let test = Test::parse(&word).map_err(|reason| fault(&word.shown, &reason))?;
             terms.push(Term { is_negated: word.is_negated, test });
         }
-        Ok(Filter { text: text.trim().to_owned(), terms })
+        Ok(Filter { text: text.trim().to_owned(), terms, hidden: None })
     }
 
     /// Everything.
@@ -129,7 +162,7 @@ impl Filter {
     /// Jobs of that id.
     pub fn jid(jid: &str) -> Self {
         let test = Test::Jid(vec![jid.to_owned()]);
-        Filter { text: format!("jid:{jid}"), terms: vec![Term { is_negated: false, test }] }
+        Filter { text: format!("jid:{jid}"), terms: vec![Term { is_negated: false, test }], hidden: None }
     }
 
     /// Whether it leaves nothing out.
@@ -137,9 +170,52 @@ impl Filter {
         self.terms.is_empty()
     }
 
+    /// Finds nothing by what is hidden of arguments, lest somebody guess it word by word.
+    #[must_use]
+    pub fn hiding(mut self, hides: impl Fn(Hide<'_>) -> bool + Send + Sync + 'static) -> Self {
+        self.hidden = Some(Hidden(Arc::new(hides)));
+        self
+    }
+
+    /// Whether it has to be told when the last deploy was.
+    pub(super) fn needs_deploy(&self) -> bool {
+        self.terms.iter().any(|term| matches!(term.test, Test::SinceDeploy(None)))
+    }
+
+    /// Tells it when the last deploy was.
+    pub(super) fn with_deploy(mut self, at: Timestamp) -> Self {
+        for term in &mut self.terms {
+            if let Test::SinceDeploy(since) = &mut term.test {
+                *since = Some(at);
+            }
+        }
+        self
+    }
+
     /// Whether a job is meant, at that time.
     pub fn matches(&self, found: &Found, now: Timestamp) -> bool {
-        self.terms.iter().all(|term| term.test.holds(found, now) != term.is_negated)
+        !self.needs_deploy()
+            && self.terms.iter().all(|term| term.test.holds(found, now, self.hidden.as_ref()) != term.is_negated)
+    }
+
+    /// The times between which everything is that it means, of a sorted set.
+    pub(super) fn times(&self, place: &Place, now: Timestamp) -> (Option<Timestamp>, Option<Timestamp>) {
+        let (mut from, mut to) = (None, None);
+        let mut not_before = |at: Timestamp| from = Some(from.map_or(at, |from: Timestamp| from.max(at)));
+        let mut not_after = |at: Timestamp| to = Some(to.map_or(at, |to: Timestamp| to.min(at)));
+        let is_dead = *place == Place::Set(JobSet::Dead);
+        for term in self.terms.iter().filter(|term| !term.is_negated) {
+            match &term.test {
+                Test::Next(Compare::Less, span) => not_after(now + *span),
+                Test::Next(Compare::More, span) => not_before(now + *span),
+                // What is dead has died at its time.
+                Test::Age(Compare::Less, span) if is_dead => not_before(now - *span),
+                Test::Age(Compare::More, span) if is_dead => not_after(now - *span),
+                Test::SinceDeploy(Some(at)) if is_dead => not_before(*at),
+                _ => {}
+            }
+        }
+        (from, to)
     }
 
     /// Bytes that whatever matches has in it, so that a store can leave out the rest.
@@ -228,6 +304,14 @@ impl Test {
                     number.parse().map_err(|_| format!("{number:?} is no number; write it like retries:>3"))?;
                 Ok(Test::Retries(compare, number))
             }
+            "since" if value == "deploy" => Ok(Test::SinceDeploy(None)),
+            "since" => {
+                let span = parse_duration(value).ok_or_else(|| {
+                    format!("{value:?} is neither deploy nor a length of time; write it like since:deploy, 90s, 10m, 1h or 7d")
+                })?;
+                Ok(Test::Age(Compare::Less, span))
+            }
+            "group" => Ok(Test::Group(any())),
             "age" | "next" => {
                 let (compare, span) = compare(value);
                 let span = parse_duration(span).ok_or_else(|| {
@@ -248,7 +332,7 @@ impl Test {
         }
     }
 
-    fn holds(&self, found: &Found, now: Timestamp) -> bool {
+    fn holds(&self, found: &Found, now: Timestamp, hidden: Option<&Hidden>) -> bool {
         let job = found.payload.as_ref().ok();
         match self {
             Test::Class(any) => any.iter().any(|class| class == found.class()),
@@ -262,13 +346,56 @@ impl Test {
             }
             Test::Age(compare, span) => found.happened_at().is_some_and(|at| compare.holds(now.since(at), *span)),
             Test::Next(compare, span) => found.at.is_some_and(|at| compare.holds(at.since(now), *span)),
+            Test::SinceDeploy(since) => {
+                found.happened_at().zip(*since).is_some_and(|(happened, since)| happened >= since)
+            }
+            Test::Group(any) => any.contains(&group_key(found)),
             Test::Args(path, any) => job.is_some_and(|job| {
-                let args: Value = serde_json::from_str(job.args().get()).unwrap_or_default();
+                let args = shown_args(job, hidden);
                 at_path(&args, path).is_some_and(|value| any.iter().any(|wanted| is_value(value, wanted)))
             }),
-            Test::Text(text) => String::from_utf8_lossy(&found.bytes).contains(text.as_str()),
+            Test::Text(text) => {
+                let is_there = String::from_utf8_lossy(&found.bytes).contains(text.as_str());
+                is_there && hidden.is_none_or(|hidden| is_shown(found, text, hidden))
+            }
         }
     }
+}
+
+/// The arguments, without what is hidden.
+fn shown_args(job: &Payload, hidden: Option<&Hidden>) -> Value {
+    let mut args: Value = serde_json::from_str(job.args().get()).unwrap_or_default();
+    if let Some(hidden) = hidden {
+        if (hidden.0)(Hide::Class(job.class())) {
+            return Value::Null;
+        }
+        for (at, arg) in args.as_array_mut().into_iter().flatten().enumerate() {
+            if (hidden.0)(Hide::Argument(job.class(), at)) {
+                *arg = Value::Null;
+            }
+        }
+        hide(&mut args, hidden);
+    }
+    args
+}
+
+fn hide(value: &mut Value, hidden: &Hidden) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(|item| hide(item, hidden)),
+        Value::Object(fields) => {
+            fields.retain(|key, _| !(hidden.0)(Hide::Key(key)));
+            fields.values_mut().for_each(|field| hide(field, hidden));
+        }
+        _ => {}
+    }
+}
+
+/// Whether a word that is in the bytes of a job is in what is not hidden of it.
+fn is_shown(found: &Found, text: &str, hidden: &Hidden) -> bool {
+    let Ok(job) = &found.payload else { return true };
+    let Ok(Value::Object(mut fields)) = serde_json::from_slice(&found.bytes) else { return false };
+    fields.insert("args".to_owned(), shown_args(job, Some(hidden)));
+    fields.iter().any(|(name, value)| format!("\"{name}\":{value}").contains(text))
 }
 
 /// `Status` is the end of `http::Status`, and not of `BadStatus`.
@@ -337,6 +464,7 @@ mod tests {
             "age:>59m",
             "age:1h",
             "next:<10m",
+            "since:2h",
             "args.0:55",
             "args.1.order.id:a7",
             "args:a7",
@@ -384,6 +512,60 @@ mod tests {
         }
         assert!(Filter::parse(&"x".repeat(257)).unwrap_err().to_string().contains("longer than 256 bytes"));
         assert!(Filter::parse(r#""http://x""#).is_ok());
+    }
+
+    #[test]
+    fn a_group_holds_for_what_is_alike() {
+        let group = group_key(&found());
+        assert!(matches(&format!("group:{group}")) && matches(&format!("group:0,{group}")));
+        assert!(!matches("group:0") && !matches(&format!("-group:{group}")));
+    }
+
+    #[test]
+    fn since_the_deploy_means_nothing_until_it_is_told_when_that_was() {
+        let failed_at = Timestamp::from_micros(1_795_448_909_000_000);
+        for text in ["since:deploy", "-since:deploy"] {
+            assert!(!matches(text), "{text}");
+        }
+        let since = |text: &str, at| Filter::parse(text).unwrap().with_deploy(at).matches(&found(), NOW);
+        assert!(since("since:deploy", failed_at) && !since("-since:deploy", failed_at));
+        assert!(!since("since:deploy", failed_at + Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn what_is_hidden_is_not_found() {
+        let job = r#"{"class":"Login","args":[{"password":"hunter2","name":"ann"}],"jid":"b0db","tags":["hunter3"]}"#;
+        let job = Found::new(&Place::Set(JobSet::Retry), None, job.into());
+        let finds = |text: &str| {
+            let filter = Filter::parse(text).unwrap();
+            let masked = filter.clone().hiding(|hide| hide == Hide::Key("password"));
+            let all_masked = filter.clone().hiding(|hide| hide == Hide::Class("Login"));
+            let first_masked = filter.clone().hiding(|hide| hide == Hide::Argument("Login", 0));
+            assert_eq!(first_masked.matches(&job, NOW), all_masked.matches(&job, NOW), "{text}");
+            [filter, masked, all_masked].map(|filter| filter.matches(&job, NOW))
+        };
+        for text in ["hunter2", "args:hunter2", "args.0.password:hunter2", "password"] {
+            assert_eq!(finds(text), [true, false, false], "{text}");
+        }
+        for text in ["ann", "args:ann", "args.0.name:ann"] {
+            assert_eq!(finds(text), [true, true, false], "{text}");
+        }
+        for text in ["hunter3", "tag:hunter3", "Login", "b0db"] {
+            assert_eq!(finds(text), [true, true, true], "{text}");
+        }
+    }
+
+    #[test]
+    fn times_bound_what_is_read() {
+        let times = |text: &str, set| Filter::parse(text).unwrap().times(&Place::Set(set), NOW);
+        let (hour, minute) = (Duration::from_secs(3600), Duration::from_secs(60));
+        assert_eq!(times("next:<1h next:>1m", JobSet::Retry), (Some(NOW + minute), Some(NOW + hour)));
+        assert_eq!(times("next:<1h next:<1m", JobSet::Retry), (None, Some(NOW + minute)));
+        assert_eq!(times("age:<1h age:>1m", JobSet::Dead), (Some(NOW - hour), Some(NOW - minute)));
+        assert_eq!(times("age:<1h -next:<1h class:X next:1h", JobSet::Retry), (None, None));
+        let since = Filter::parse("since:deploy").unwrap().with_deploy(NOW - minute);
+        assert_eq!(since.times(&Place::Set(JobSet::Dead), NOW), (Some(NOW - minute), None));
+        assert_eq!(since.times(&Place::Set(JobSet::Retry), NOW), (None, None));
     }
 
     #[test]

@@ -7,7 +7,14 @@ mod act;
 mod explain;
 mod filter;
 mod found;
+mod groups;
+mod message;
 mod numbers;
+mod operations;
+mod page;
+mod selection;
+mod unknown;
+mod walk;
 
 use std::fmt;
 use std::sync::Arc;
@@ -25,11 +32,23 @@ pub use crate::broker::{
     Span, Stats, Step, StoreInfo,
 };
 pub use crate::clock::parse_duration;
-pub use act::{Act, ActError, Acted, Count, Outcome, Selection};
+pub use act::{Act, ActError, Acted, Outcome};
 pub use explain::{Explanation, Whereabouts};
-pub use filter::{Filter, FilterError};
+pub use filter::{Filter, FilterError, Hide};
 pub use found::Found;
+pub use groups::{Group, Groups};
 pub use numbers::{Histogram, Runs};
+pub use operations::{
+    Begun, By, MOST_UNDO, MOST_UNDO_BYTES, NotAnOperationId, Operation, OperationId, OperationState, Run, UndoError,
+    Undone,
+};
+pub use page::{Page, PageOf};
+pub use selection::{Count, Selection};
+pub use unknown::{UnknownClass, UnknownJobs};
+pub use walk::{Cursor, EntryKey, KeyError};
+
+/// How far back `since:deploy` looks.
+const DEPLOYS_LOOKED_AT: Duration = Duration::from_secs(7 * 86_400);
 
 /// The most days of history: five years, for which Sidekiq keeps them.
 const MOST_DAYS: usize = 1825;
@@ -71,6 +90,18 @@ pub struct Queue {
     pub latency: Duration,
     /// Whether workers leave it alone.
     pub is_paused: bool,
+}
+
+/// There is no filter of that text.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FilterFault {
+    /// A word cannot be used.
+    #[error(transparent)]
+    Word(#[from] FilterError),
+    /// The store did not answer.
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
 }
 
 impl Inspector {
@@ -155,6 +186,16 @@ impl Inspector {
         self.broker.clear(place).await
     }
 
+    /// Removes all jobs, wherever they are, and all numbers: an empty store, for development. Answers how many keys (in memory:
+    /// jobs) that were. What kiq and Sidekiq keep in Redis goes, whoever wrote it, and no other key of the database. Workers go
+    /// on, and what they were running counts for nothing. In Redis: a look at every key, a thousand a command.
+    ///
+    /// # Errors
+    /// When the store does not answer; then some of it may be gone.
+    pub async fn forget_everything(&self) -> Result<usize, BrokerError> {
+        self.broker.forget_everything().await
+    }
+
     /// Has workers leave a queue alone, from their next heartbeat on (5 s, as a rule). Jobs of it that run end as usual. Answers
     /// whether it was not paused before. In Redis: one command, O(1).
     ///
@@ -204,6 +245,23 @@ impl Inspector {
     /// When the store does not answer.
     pub async fn signal(&self, identity: &str, signal: Signal) -> Result<bool, BrokerError> {
         self.broker.signal(identity, signal).await
+    }
+
+    /// The filter that a text means, with what it asks of the store: `since:deploy` is since the last deploy of the last 7 days,
+    /// and means nothing if there was none. In Redis: nothing, or for that word one command a day.
+    ///
+    /// # Errors
+    /// When a word cannot be used, or the store does not answer.
+    pub async fn filter(&self, text: &str) -> Result<Filter, FilterFault> {
+        let filter = Filter::parse(text)?;
+        if !filter.needs_deploy() {
+            return Ok(filter);
+        }
+        let deploys = self.deploys(DEPLOYS_LOOKED_AT).await?;
+        Ok(match deploys.last() {
+            Some(deploy) => filter.with_deploy(deploy.at),
+            None => filter,
+        })
     }
 
     /// What the store says of itself. In Redis: one command.

@@ -50,7 +50,8 @@ impl fmt::Debug for State {
 
 /// Shared state of the worker, given to a job that has a parameter `db: Data<Db>`.
 ///
-/// It is an `Arc`: cheap to clone, and read through `*` or method calls.
+/// It is an `Arc`: cheap to clone, and read through `*` or method calls. State is found by its type, so what is given
+/// (`.data(…)`) has the very type of the parameter, which is sized: a trait object is given, and asked for, as an `Arc`.
 ///
 /// # Examples
 /// ```
@@ -62,6 +63,28 @@ impl fmt::Debug for State {
 /// async fn sweep(db: Data<Db>) { assert_eq!(db.url, "fake"); }
 /// let future = sweep(Data::new(Db { url: "fake" }));
 /// # drop(future);
+/// ```
+///
+/// What is another thing in tests than in production:
+/// ```standalone_crate
+/// use kiq::{Data, Worker};
+/// use std::sync::Arc;
+///
+/// trait Bank: Send + Sync { fn charge(&self, order_id: u64); }
+///
+/// struct FakeBank;
+/// impl Bank for FakeBank {
+///     fn charge(&self, order_id: u64) { println!("charging order {order_id}"); }
+/// }
+///
+/// #[kiq::job]
+/// async fn charge(order_id: u64, bank: Data<Arc<dyn Bank>>) { bank.charge(order_id); }
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let bank: Arc<dyn Bank> = Arc::new(FakeBank);
+/// let worker = Worker::builder().client(kiq::Client::in_memory()).data(bank).build()?;
+/// # Ok(())
+/// # }
 /// ```
 pub struct Data<T: ?Sized>(Arc<T>);
 

@@ -11,13 +11,22 @@ use crate::frame::Frame;
 struct Page<'a> {
     frame: Frame,
     fault: &'a Fault,
-    /// For those who did not say who they are: nothing of the inside.
-    is_outside: bool,
+}
+
+/// For those who are not let in: nothing of the inside.
+#[derive(Template)]
+#[template(path = "outside.html")]
+struct Outside<'a> {
+    stylesheet: String,
+    fault: &'a Fault,
 }
 
 pub(crate) fn page(fault: &Fault, frame: Frame) -> Response {
-    let is_outside = matches!(fault, Fault::Unauthenticated | Fault::TooManyGuesses | Fault::WrongHost(_));
-    match (Page { frame, fault, is_outside }).render() {
+    let page = match fault.is_outside() {
+        true => Outside { stylesheet: frame.stylesheet(), fault }.render(),
+        false => Page { frame, fault }.render(),
+    };
+    match page {
         Ok(page) => Html(page).into_response(),
         Err(error) => {
             tracing::error!(%error, "the page for a fault could not be filled");

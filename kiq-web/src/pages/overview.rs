@@ -6,14 +6,14 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 use kiq_runtime::Timestamp;
-use kiq_runtime::inspect::{ClassTotals, Deploy};
+use kiq_runtime::inspect::{Deploy, Group};
 
 use crate::app::Shared;
 use crate::charts::{Figure, Line, Mark, Series, Svg, spark};
 use crate::fault::Fault;
 use crate::frame::Frame;
 use crate::sampler::Sample;
-use crate::view::{bytes, count, percent, span};
+use crate::view::{bytes, count, percent, segment, span};
 
 use super::busy::{self, Job, Process};
 use super::html;
@@ -53,6 +53,7 @@ struct View {
     queues: Vec<Row>,
     queues_in_all: usize,
     errors: Vec<Failing>,
+    has_all_errors: bool,
     running: Vec<Job>,
     running_in_all: String,
     processes: Vec<Process>,
@@ -71,11 +72,13 @@ struct Number {
     trend: Option<Svg>,
 }
 
-/// A class that failed during the last hour.
+/// An error that retries have.
 struct Failing {
+    count: String,
     class: String,
-    failures: String,
-    share: String,
+    error: String,
+    path: String,
+    last: String,
 }
 
 pub(crate) async fn show(State(app): State<Shared>, frame: Frame) -> Result<Response, Fault> {
@@ -110,7 +113,8 @@ impl View {
             figures: figures(app, sample),
             queues,
             queues_in_all: sample.queues.len(),
-            errors: failing(sample),
+            errors: errors(sample, frame),
+            has_all_errors: sample.slow.has_all_errors,
             running: busy::jobs(app, sample, ROWS),
             running_in_all: count(sample.running.len()),
             processes,
@@ -170,16 +174,19 @@ fn whole_minutes(sample: &Sample, span: Duration) -> Vec<(Timestamp, u64, u64)> 
     sums.collect()
 }
 
-/// The classes that failed most during the last hour.
-fn failing(sample: &Sample) -> Vec<Failing> {
-    let mut totals: Vec<_> = sample.totals(FIGURES).into_iter().filter(|(_, totals)| totals.failures > 0).collect();
-    totals.sort_by_key(|(_, totals)| std::cmp::Reverse(totals.failures));
-    let row = |(class, totals): (&str, ClassTotals)| Failing {
-        class: class.to_owned(),
-        failures: count(totals.failures),
-        share: percent(totals.failures, totals.runs),
+/// The errors that most retries have.
+fn errors(sample: &Sample, frame: &Frame) -> Vec<Failing> {
+    let row = |group: &Group| Failing {
+        count: count(group.count),
+        class: group.class.clone(),
+        error: match group.message.is_empty() {
+            true => group.error.clone(),
+            false => format!("{}: {}", group.error, group.message),
+        },
+        path: format!("retries?q=group%3A{}&view=jobs", segment(&group.key)),
+        last: group.newest.map(|at| frame.when(at).distance).unwrap_or_default(),
     };
-    totals.into_iter().take(ROWS).map(row).collect()
+    sample.slow.errors.iter().take(ROWS).map(row).collect()
 }
 
 fn charts(sample: &Sample, hours: u64, marks: &[Mark]) -> Result<Vec<Figure>, Fault> {

@@ -15,7 +15,7 @@ use crate::view::{cut, segment};
 
 use super::confirm;
 use super::html;
-use super::queue::{Return, done};
+use super::queue::{Return, noted};
 
 /// In place of an identity.
 const ALL: &str = "all";
@@ -122,7 +122,7 @@ async fn tell(
         }
         (told, gone) => format!("Asked {} to {what}; {gone} were gone already.", told.join(", ")),
     };
-    Ok(done(app, spot, operator, verb(signal), identity, &form.to, text))
+    Ok(noted(app, spot, operator, (verb(signal), identity, told.len()), &form.to, text).await)
 }
 
 fn verb(signal: Signal) -> Verb {

@@ -4,7 +4,7 @@ use askama::Template;
 use axum::Extension;
 use axum::extract::{Form, Path, Query, State};
 use axum::response::Response;
-use kiq_runtime::inspect::{Found, Place};
+use kiq_runtime::inspect::{Act, ActError, Begun, By, Filter, Found, OperationId, Place};
 use serde::Deserialize;
 
 use crate::app::Shared;
@@ -113,7 +113,7 @@ pub(crate) async fn pause(
         true => format!("Paused {name}. Workers leave it alone from their next heartbeat on, within 5 seconds."),
         false => format!("{name} was paused already."),
     };
-    Ok(done(&app, &spot, &operator, Verb::Pause, &name, &form.to, text))
+    Ok(noted(&app, &spot, &operator, (Verb::Pause, &name, usize::from(is_new)), &form.to, text).await)
 }
 
 pub(crate) async fn resume(
@@ -123,11 +123,12 @@ pub(crate) async fn resume(
     Path(name): Path<String>,
     Form(form): Form<Return>,
 ) -> Result<Response, Fault> {
-    let text = match app.inspector.resume(&name).await? {
+    let is_new = app.inspector.resume(&name).await?;
+    let text = match is_new {
         true => format!("Resumed {name}. Workers take its jobs again within 5 seconds."),
         false => format!("{name} was not paused."),
     };
-    Ok(done(&app, &spot, &operator, Verb::Resume, &name, &form.to, text))
+    Ok(noted(&app, &spot, &operator, (Verb::Resume, &name, usize::from(is_new)), &form.to, text).await)
 }
 
 pub(crate) async fn ask_clear(frame: Frame, Path(name): Path<String>) -> Result<Response, Fault> {
@@ -164,11 +165,34 @@ pub(crate) async fn clear(
     let size = frame.sample()?.queues.iter().find(|queue| queue.name == name).map_or(0, |queue| queue.size);
     let shown = form.shown.or((size >= confirm::TYPED_FROM).then_some(size));
     confirm::typed(shown, form.typed.as_deref())?;
-    let removed = app.inspector.clear(&Place::Queue(name.clone())).await?;
-    let text = format!("Cleared {name}: {} jobs removed.", count(removed));
+    let place = Place::Queue(name.clone());
     // The queue is gone, and so is its page.
-    Ok(done(&app, &spot, &operator, Verb::Clear, &name, QUEUES, text))
+    if size > UNDOABLE {
+        let removed = app.inspector.clear(&place).await?;
+        let text = format!("Cleared {name}: {} jobs removed.", count(removed));
+        return Ok(noted(&app, &spot, &operator, (Verb::Clear, &name, removed), QUEUES, text).await);
+    }
+    let id = OperationId::random();
+    let selection = app.inspector.select(place, Filter::default());
+    let begun = selection.begin(&id, Act::Delete, By::new(operator.name()), Some(size)).await.map_err(refused)?;
+    let removed = match begun {
+        Begun::New(run) => run.finish().await.map_err(refused)?.outcome.done,
+        Begun::Already(operation) => operation.outcome.done,
+    };
+    app.sampler.forget();
+    let text = format!("Cleared {name}: {} jobs removed.", count(removed));
+    Ok(back(&spot, QUEUES, Some(&Said { text, undo: Some(id.as_str().to_owned()) })))
 }
+
+fn refused(error: ActError) -> Fault {
+    match error {
+        ActError::Broker(error) => error.into(),
+        other => Fault::invalid(other.to_string()),
+    }
+}
+
+/// So many jobs can be brought back; more are removed at once and for good.
+const UNDOABLE: usize = 1000;
 
 /// The page of all queues.
 const QUEUES: &str = "./queues";
@@ -177,7 +201,28 @@ fn no_such(name: &str) -> Fault {
     Fault::not_found(format!("there is no queue {:?}: it was cleared, or nothing was ever put into it", cut(name, 200)))
 }
 
-/// Notes what was done, and goes back to the page.
+/// Writes what was done, to what and to how many, into the log of operations, and goes back to the page.
+pub(crate) async fn noted(
+    app: &Shared,
+    spot: &Spot,
+    operator: &Operator,
+    (verb, target, count): (Verb, &str, usize),
+    to: &str,
+    text: String,
+) -> Response {
+    let place = match verb {
+        Verb::Pause | Verb::Resume | Verb::Clear => Some(Place::Queue(target.to_owned())),
+        _ => None,
+    };
+    let by = By::new(operator.name());
+    // It is done: a log that cannot be written is no reason to say otherwise.
+    if let Err(error) = app.inspector.note(by, verb.as_str(), place.as_ref(), target, count).await {
+        tracing::warn!(%error, verb = verb.as_str(), "what was done could not be written into the log of operations");
+    }
+    done(app, spot, operator, verb, target, to, text)
+}
+
+/// Tells the program's own log what was done, and goes back to the page.
 pub(crate) fn done(
     app: &Shared,
     spot: &Spot,

@@ -1,8 +1,9 @@
 //! Arguments, with what is secret left out.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use kiq_runtime::job::{Payload, Registry};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
@@ -28,6 +29,10 @@ const LINE: usize = 160;
 pub(crate) struct Masks {
     keys: Vec<String>,
     classes: BTreeSet<String>,
+    /// Which arguments of a class have a name that hides them.
+    positions: BTreeMap<String, BTreeSet<usize>>,
+    /// For whoever may see everything, and has asked to.
+    shows_all: bool,
 }
 
 impl Masks {
@@ -39,8 +44,28 @@ impl Masks {
         self.classes.extend(classes);
     }
 
+    /// After the keys: arguments are hidden by the names that the functions of known jobs give them, too.
+    pub(crate) fn add_jobs(&mut self, jobs: &Registry) {
+        for job in jobs.iter() {
+            let names = job.params.iter().enumerate();
+            let hidden: BTreeSet<usize> = names.filter(|(_, name)| self.hides_key(name)).map(|(at, _)| at).collect();
+            if !hidden.is_empty() {
+                let all = [job.name].into_iter().chain(job.aliases.iter().copied());
+                self.positions.extend(all.map(|name| (name.to_owned(), hidden.clone())));
+            }
+        }
+    }
+
+    /// That hide nothing.
+    pub(crate) fn none() -> Self {
+        Masks { shows_all: true, ..Masks::default() }
+    }
+
     /// Whether the values of that key are hidden.
     pub(crate) fn hides_key(&self, key: &str) -> bool {
+        if self.shows_all {
+            return false;
+        }
         let key = key.to_lowercase();
         SECRET.iter().any(|secret| key.contains(secret)) || self.keys.contains(&key)
     }
@@ -58,22 +83,77 @@ impl Masks {
         if args.get().len() > LONG {
             return format!("({} of JSON)", bytes(args.get().len() as u64));
         }
-        let text = self.json(args, None);
+        let text = self.arguments(class, args, None);
         let inside = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(&text);
         cut(inside, LINE)
     }
 
-    /// The arguments of a job as JSON of several lines.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the seam for the page of one job"))]
-    pub(crate) fn pretty(&self, class: &str, args: &RawValue) -> String {
+    /// The arguments of a job one by one, as JSON of several lines each. What is no array is one of them.
+    pub(crate) fn each(&self, class: &str, args: &RawValue) -> Vec<String> {
         if self.hides_class(class) {
-            return MASKED.to_owned();
+            return vec![MASKED.to_owned()];
         }
-        self.json(args, Some(0))
+        let Ok(values) = serde_json::from_str::<Vec<&RawValue>>(args.get()) else {
+            return vec![self.json(args, Some(0))];
+        };
+        let one = |(at, value): (usize, &RawValue)| match self.hides_argument(class, at) {
+            true => MASKED.to_owned(),
+            false => self.json(value, Some(0)),
+        };
+        values.into_iter().enumerate().map(one).collect()
+    }
+
+    /// Whether there is something in the arguments that is not shown.
+    pub(crate) fn hide_something(&self, class: &str, args: &RawValue) -> bool {
+        self.arguments(class, args, None) != Masks::none().arguments(class, args, None)
+    }
+
+    /// The arguments of a job for programs.
+    pub(crate) fn shown(&self, class: &str, args: &RawValue) -> serde_json::Value {
+        serde_json::from_str(&self.arguments(class, args, None)).unwrap_or_default()
+    }
+
+    /// A whole record as JSON of several lines.
+    pub(crate) fn record(&self, job: &Payload) -> String {
+        let record = job.to_string();
+        let Fields(fields) = serde_json::from_str(&record).unwrap_or_default();
+        let mut text = String::with_capacity(record.len() * 2);
+        enclosed(&mut text, ['{', '}'], Some(0), fields, |text, (key, value)| {
+            text.push_str(&format!("{}: ", serde_json::Value::from(key.as_str())));
+            match key.as_str() {
+                "args" => text.push_str(&self.arguments(job.class(), value, Some(1))),
+                key if self.hides_key(key) => text.push_str(MASKED_JSON),
+                _ => self.write(value, Some(1), text),
+            }
+        });
+        text
+    }
+
+    pub(crate) fn hides_argument(&self, class: &str, at: usize) -> bool {
+        self.positions.get(class).is_some_and(|hidden| hidden.contains(&at))
+    }
+
+    fn arguments(&self, class: &str, args: &RawValue, depth: Option<usize>) -> String {
+        if self.hides_class(class) {
+            return MASKED_JSON.to_owned();
+        }
+        let (true, Ok(values)) =
+            (self.positions.contains_key(class), serde_json::from_str::<Vec<&RawValue>>(args.get()))
+        else {
+            return self.json(args, depth);
+        };
+        let mut text = String::new();
+        let inner = depth.map(|depth| depth + 1);
+        let values = values.into_iter().enumerate().collect();
+        enclosed(&mut text, ['[', ']'], depth, values, |text, (at, value)| match self.hides_argument(class, at) {
+            true => text.push_str(MASKED_JSON),
+            false => self.write(value, inner, text),
+        });
+        text
     }
 
     /// A value as it may be shown: keys in their order, numbers as they were written. With a depth, in lines indented by it.
-    pub(crate) fn json(&self, json: &RawValue, depth: Option<usize>) -> String {
+    fn json(&self, json: &RawValue, depth: Option<usize>) -> String {
         let mut text = String::new();
         self.write(json, depth, &mut text);
         text
@@ -179,12 +259,51 @@ mod tests {
         let args = raw(r#"[7, {"user": {"Password":"hunter2","access_token":[1],"name":"ann"}},[{"iban":"DE1"}]]"#);
         let line = masks().line("Signup", &args);
         assert_eq!(line, r#"7,{"user":{"Password":"•••","access_token":"•••","name":"ann"}},[{"iban":"•••"}]"#);
-        assert!(!masks().pretty("Signup", &args).contains("hunter2"));
+        assert!(masks().hide_something("Signup", &args) && !masks().hide_something("Signup", &raw("[{\"name\":1}]")));
+        assert!(!Masks::none().hide_something("Signup", &args));
     }
 
     #[test]
     fn a_masked_class_shows_nothing() {
-        assert_eq!([masks().line("Login", &raw("[1]")), masks().pretty("Login", &raw("[1]"))], ["•••", "•••"]);
+        assert_eq!([masks().line("Login", &raw("[1]")), masks().each("Login", &raw("[1]")).concat()], ["•••", "•••"]);
+    }
+
+    #[test]
+    fn an_argument_is_hidden_by_the_name_that_the_function_gives_it() {
+        struct Reset;
+        impl kiq_runtime::job::Job for Reset {
+            const NAME: &'static str = "Reset";
+            fn write_args(&self, _: &mut kiq_runtime::job::ArgsWriter) {}
+            fn read_args(_: &mut kiq_runtime::job::ArgsReader<'_>) -> Result<Self, kiq_runtime::job::ArgsError> {
+                Ok(Reset)
+            }
+        }
+        impl kiq_runtime::job::Perform for Reset {
+            const DEF: kiq_runtime::job::JobDef =
+                kiq_runtime::job::JobDef::new::<Self>(|_| Box::pin(std::future::ready(Ok(()))))
+                    .params(&["user", "new_password"])
+                    .aliases(&["OldReset"]);
+        }
+        let mut jobs = Registry::new();
+        jobs.register::<Reset>().unwrap();
+        let mut masks = masks();
+        masks.add_jobs(&jobs);
+
+        let args = raw(r#"[7,"hunter2",1]"#);
+        for class in ["Reset", "OldReset"] {
+            assert_eq!(masks.line(class, &args), r#"7,"•••",1"#);
+            assert_eq!(masks.each(class, &args), ["7", "•••", "1"]);
+        }
+        assert_eq!(masks.line("Other", &args), r#"7,"hunter2",1"#);
+    }
+
+    #[test]
+    fn a_record_is_shown_without_its_secrets() {
+        let record =
+            br#"{"class":"Login","jid":"j","queue":"q","args":["s3cret"],"cattr":{"token":"t0ps3cret"},"x":1}"#;
+        let shown = masks().record(&Payload::parse(record).unwrap());
+        assert!(shown.contains("\"x\": 1") && shown.contains("\"args\": \"•••\""), "{shown}");
+        assert!(!shown.contains("s3cret"), "{shown}");
     }
 
     #[test]
@@ -199,9 +318,8 @@ mod tests {
     fn what_is_shown_is_as_it_was_written() {
         let args = raw(r#"[{"b":12345678901234567890123,"a\n":1.50,"c":[],"d":{}}]"#);
         assert_eq!(masks().line("Job", &args), r#"{"b":12345678901234567890123,"a\n":1.50,"c":[],"d":{}}"#);
-        let lines =
-            "[\n  {\n    \"b\": 12345678901234567890123,\n    \"a\\n\": 1.50,\n    \"c\": [],\n    \"d\": {}\n  }\n]";
-        assert_eq!(masks().pretty("Job", &args), lines);
+        let lines = "{\n  \"b\": 12345678901234567890123,\n  \"a\\n\": 1.50,\n  \"c\": [],\n  \"d\": {}\n}";
+        assert_eq!(masks().each("Job", &args), [lines]);
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! The operator's hand.
 
 use std::future::ready;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::broker::browse::Place;
+use crate::broker::logbook::Mark;
 use crate::broker::manage::{Destination, MOST_MOVES, Manage, Move};
 use crate::broker::metrics::{DEPLOYS_KEPT, Deploy, Step};
 use crate::broker::presence::Signal;
@@ -11,40 +13,55 @@ use crate::clock::Timestamp;
 use crate::error::BrokerError;
 use crate::job::BoxFuture;
 
+use super::logbook::Kept;
 use super::{MemoryBroker, Store};
 
 /// A deploy that many processes tell of is noted once.
 const SAME_DEPLOY: Duration = Duration::from_secs(60);
 
 impl Store {
-    fn relocate(&mut self, place: &Place, one: &Move, now: Timestamp) -> bool {
-        let found = match place {
-            Place::Queue(name) => {
-                if matches!(one.to, Destination::Later { .. }) {
-                    return false;
-                }
-                self.queues.get_mut(name).and_then(|jobs| {
-                    let at = jobs.iter().position(|job| *job.payload == *one.payload)?;
-                    jobs.remove(at).map(|job| job.payload)
-                })
-            }
-            Place::Set(set) => {
-                let entries = &mut self.set_mut(*set).entries;
-                let key = entries.iter().find(|(_, payload)| ***payload == *one.payload).map(|(key, _)| *key);
-                key.and_then(|key| entries.remove(&key))
-            }
-        };
-        let Some(payload) = found else { return false };
+    /// Answers whether it was there, and not yet as it is wanted.
+    fn relocate(&mut self, place: &Place, one: &Move, now: Timestamp, mark: Option<Mark<'_>>) -> bool {
+        let Some((at, payload)) = self.take(place, one) else { return false };
+        let job = Arc::clone(&payload);
         match (&one.to, place) {
             (Destination::Nothing, _) => {}
             (Destination::Queue { name, payload }, _) => self.enqueue(name, payload.as_bytes().into()),
+            (Destination::Next { name, payload }, _) => self.enqueue_next(name, payload.as_bytes().into()),
             (Destination::Dead { at }, _) => {
                 self.bury(*at, payload, now);
             }
             (Destination::Later { at }, Place::Set(set)) => self.set_mut(*set).add(*at, payload),
             (Destination::Later { .. }, Place::Queue(_)) => {}
         }
+        if let Some(mark) = mark.filter(|mark| mark.keeps_undo)
+            && !matches!(one.to, Destination::Next { .. })
+        {
+            let kept = Kept { job, at, went: one.to.clone() };
+            self.logbook.keep(mark.operation, kept, now);
+        }
         true
+    }
+
+    /// Takes a job out of its place.
+    fn take(&mut self, place: &Place, one: &Move) -> Option<(Option<Timestamp>, Arc<[u8]>)> {
+        match place {
+            Place::Queue(_) if matches!(one.to, Destination::Later { .. }) => None,
+            Place::Queue(name) => {
+                let jobs = self.queues.get_mut(name)?;
+                let at = jobs.iter().position(|job| *job.payload == *one.payload)?;
+                jobs.remove(at).map(|job| (None, job.payload))
+            }
+            Place::Set(set) => {
+                let entries = &mut self.set_mut(*set).entries;
+                let (key, _) = entries.iter().find(|(_, payload)| ***payload == *one.payload)?;
+                let key = *key;
+                if matches!(one.to, Destination::Later { at } if at == key.0) {
+                    return None;
+                }
+                entries.remove(&key).map(|payload| (Some(key.0), payload))
+            }
+        }
     }
 
     fn clear(&mut self, place: &Place) -> usize {
@@ -56,10 +73,18 @@ impl Store {
 }
 
 impl Manage for MemoryBroker {
-    fn relocate<'a>(&'a self, place: &'a Place, moves: &'a [Move]) -> BoxFuture<'a, Result<Vec<bool>, BrokerError>> {
+    fn relocate<'a>(
+        &'a self,
+        place: &'a Place,
+        moves: &'a [Move],
+        mark: Option<Mark<'a>>,
+    ) -> BoxFuture<'a, Result<Vec<bool>, BrokerError>> {
         let now = self.shared.clock.now();
         let mut store = self.shared.store();
-        let done = moves.iter().take(MOST_MOVES).map(|one| store.relocate(place, one, now)).collect();
+        let done: Vec<bool> = moves.iter().take(MOST_MOVES).map(|one| store.relocate(place, one, now, mark)).collect();
+        if let Some(mark) = mark {
+            store.logbook.count(mark.operation, &done);
+        }
         drop(store);
         self.shared.arrived.notify_waiters();
         Box::pin(ready(Ok(done)))
@@ -100,5 +125,26 @@ impl Manage for MemoryBroker {
             store.deploys.retain(|deploy| at.since(deploy.at) < DEPLOYS_KEPT);
         }
         Box::pin(ready(Ok(is_new)))
+    }
+
+    fn forget_everything(&self) -> BoxFuture<'_, Result<usize, BrokerError>> {
+        let mut store = self.shared.store();
+        let sets = [&store.scheduled, &store.retries, &store.dead];
+        let jobs = store.queues.values().map(|jobs| jobs.len()).sum::<usize>()
+            + sets.iter().map(|set| set.entries.len()).sum::<usize>()
+            + store
+                .owners
+                .values()
+                .flat_map(|owner| owner.batches.values())
+                .map(|batch| batch.units.iter().flatten().count())
+                .sum::<usize>();
+        *store = Store {
+            // Numbers that must not be given twice.
+            arrivals: store.arrivals,
+            batches: store.batches,
+            dead_limits: store.dead_limits,
+            ..Store::default()
+        };
+        Box::pin(ready(Ok(jobs)))
     }
 }

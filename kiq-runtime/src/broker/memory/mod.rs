@@ -1,6 +1,7 @@
 //! All jobs in one process's memory: for a first try, for tests, for programs that can lose their jobs with themselves.
 
 mod browse;
+mod logbook;
 mod manage;
 mod metrics;
 
@@ -19,6 +20,7 @@ use crate::job::options::{DEFAULT_QUEUE, queue_name_fault};
 use crate::job::recovered::as_suspect;
 use crate::job::{BoxFuture, Payload};
 
+use self::logbook::Book;
 use self::metrics::Minutes;
 use super::browse::JobSet;
 use super::metrics::{ClassRuns, Deploy};
@@ -76,6 +78,9 @@ struct Store {
     paused: BTreeSet<String>,
     minutes: Minutes,
     deploys: Vec<Deploy>,
+    /// Classes that programs know, and when one last said so.
+    known: BTreeMap<String, Timestamp>,
+    logbook: Book,
 }
 
 /// A job in a queue, or taken from one.
@@ -271,6 +276,13 @@ impl Store {
         self.arrivals += 1;
         let arrival = self.arrivals;
         self.queue_mut(queue).push_front(Queued { arrival, payload });
+    }
+
+    /// Where it is taken next.
+    fn enqueue_next(&mut self, queue: &str, payload: Arc<[u8]>) {
+        self.arrivals += 1;
+        let arrival = self.arrivals;
+        self.queue_mut(queue).push_back(Queued { arrival, payload });
     }
 
     fn queue_mut(&mut self, queue: &str) -> &mut VecDeque<Queued> {
@@ -576,6 +588,13 @@ impl Presence for MemoryConsumer {
     fn record<'a>(&'a self, runs: &'a [ClassRuns], at: Timestamp) -> BoxFuture<'a, Result<(), BrokerError>> {
         Box::pin(async move {
             self.shared.store().minutes.add(runs, at);
+            Ok(())
+        })
+    }
+
+    fn knows<'a>(&'a self, jobs: &'a [&'a str], at: Timestamp) -> BoxFuture<'a, Result<(), BrokerError>> {
+        Box::pin(async move {
+            self.shared.store().known.extend(jobs.iter().map(|job| ((*job).to_owned(), at)));
             Ok(())
         })
     }

@@ -62,6 +62,10 @@ scripts! {
     probe = "lua/probe.lua";
     relocate = "lua/relocate.lua";
     clear = "lua/clear.lua";
+    begin = "lua/begin.lua";
+    halt = "lua/halt.lua";
+    progress = "lua/progress.lua";
+    restore = "lua/restore.lua";
     signal = "lua/signal.lua";
     deploy = "lua/deploy.lua";
 }

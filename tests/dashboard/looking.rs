@@ -1,0 +1,130 @@
+//! How each page looks: at three sizes, light, dark and in forced colours, with scripts and without.
+
+use crate::browser::{Browser, Theme, View};
+use crate::seed;
+use crate::site::Site;
+
+const SIZES: [(u32, u32); 3] = [(1280, 900), (768, 1024), (390, 844)];
+
+/// All pages, with something in them.
+pub fn pages() -> Vec<String> {
+    let pages = ["", "/busy", "/queues", "/queues/imports", "/metrics", "/metrics/WebhookDelivery", "/help"];
+    pages.map(str::to_owned).into()
+}
+
+/// What is wrong with the page that is open.
+fn faults(browser: &mut Browser, origin: &str) -> Vec<String> {
+    let mut faults = browser.faults(origin);
+    let looks = browser.evaluate(include_str!("look.js"));
+    faults.extend(looks.as_array().unwrap().iter().map(|fault| fault.as_str().unwrap().to_owned()));
+    faults
+}
+
+/// web-ui §10, items 1, 4, 9 and 10: nothing is cut off or beyond the edge, all text can be read, everything has a name, and
+/// nothing comes from elsewhere.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_page_can_be_read_at_every_size_in_every_theme() {
+    let site = Site::filled().await;
+    let origin = site.origin.clone();
+
+    let found = site
+        .with_browser(move |browser, url| {
+            let mut found = Vec::new();
+            for scripts in [true, false] {
+                browser.scripts(scripts);
+                for page in pages() {
+                    for (width, height) in SIZES {
+                        for theme in [Theme::Light, Theme::Dark, Theme::Forced] {
+                            browser.view(View { width, height, theme });
+                            browser.open(&format!("{url}{page}"));
+                            for fault in faults(browser, &origin) {
+                                found.push(format!("{page} at {width}, {theme:?}, scripts {scripts}: {fault}"));
+                            }
+                        }
+                    }
+                }
+            }
+            found
+        })
+        .await;
+
+    assert!(found.is_empty(), "{} faults:\n{}", found.len(), found.join("\n"));
+}
+
+/// The checks see what they are there for: each is given one fault of its kind.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn planted_faults_are_seen() {
+    let site = Site::filled().await;
+    let origin = site.origin.clone();
+    let planted = [
+        ("the page is 30", "<p>x</p>", "it.style.width = '3000px'"),
+        (
+            "text is cut off",
+            "<p>a long text that has no room</p>",
+            "Object.assign(it.style, {width: '20px', overflow: 'hidden', whiteSpace: 'nowrap'})",
+        ),
+        (
+            "beyond the right edge",
+            "<p>x</p>",
+            "Object.assign(it.style, {position: 'fixed', left: '1275px', width: '50px'})",
+        ),
+        ("text of 11px", "<p>x</p>", "it.style.fontSize = '11px'"),
+        ("contrast of", "<p>x</p>", "it.style.color = '#999'"),
+        ("border with a contrast", "<input aria-label=a>", "it.style.borderColor = '#ddd'"),
+        (
+            "a target of",
+            "<button>x</button>",
+            "Object.assign(it.style, {width: '20px', height: '20px', minWidth: 0, minHeight: 0, padding: 0})",
+        ),
+        ("a field without a name", "<input>", ""),
+        ("nothing to read", "<button></button>", "Object.assign(it.style, {width: '40px', height: '40px'})"),
+        ("without a scope", "<table><tr><th>x</th></tr></table>", ""),
+        ("a chart that says nothing", "<svg></svg>", ""),
+        ("more than once", "<p id=content>x</p>", ""),
+        ("2 headings", "<h1>x</h1>", ""),
+        ("Content Security Policy", "<img src='https://elsewhere.test/x.png' alt=x>", ""),
+    ];
+
+    site.with_browser(move |browser, url| {
+        browser.view(View { width: 1280, height: 900, theme: Theme::Light });
+        browser.open(&format!("{url}/help"));
+        assert_eq!(faults(browser, &origin), [""; 0]);
+        for (fault, markup, then) in planted {
+            let markup = serde_json::json!(markup);
+            browser.evaluate(&format!(
+                "document.querySelector('main').insertAdjacentHTML('beforeend', {markup}); \
+                 (it => {{ {then} }})(document.querySelector('main').lastElementChild)"
+            ));
+            let found = faults(browser, &origin);
+            browser.evaluate("document.querySelector('main').lastElementChild.remove()");
+            assert!(found.iter().any(|found| found.contains(fault)), "{fault}: {found:?}");
+        }
+    })
+    .await;
+}
+
+/// (c) of the principles: the numbers in the navigation are those of the store.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_navigation_counts_what_is_there() {
+    let site = Site::filled().await;
+
+    let text = site
+        .with_browser(|browser, url| {
+            browser.open(url);
+            browser.evaluate("document.querySelector('header').innerText.replace(/\\s+/g, ' ')")
+        })
+        .await;
+
+    let text = text.as_str().unwrap();
+    let numbers = [
+        ("Busy", seed::RUNNING),
+        ("Queues", seed::ENQUEUED),
+        ("Retries", seed::RETRIES),
+        ("Scheduled", seed::SCHEDULED),
+        ("Dead", seed::DEAD),
+    ];
+    for (word, number) in numbers {
+        let number = if number < 1000 { number.to_string() } else { format!("{},{:03}", number / 1000, number % 1000) };
+        assert!(text.contains(&format!("{word} {number}")), "{word} {number}: {text}");
+    }
+}
