@@ -33,6 +33,7 @@
 //! # The map
 //! | to | see |
 //! |---|---|
+//! | begin | `cargo kiq new my-app`, `cargo kiq generate job` (crate `kiq-cli`); [`not_implemented!`] |
 //! | define a job | [`job`](macro@job), [`Data`], [`JobContext`]; by hand: [`Job`], [`Perform`] |
 //! | define many alike | [`defaults!`](macro@defaults), [`queues!`](macro@queues) |
 //! | decide about retries | [`RetryIn`], [`RetryContext`], [`Backoff`], [`DeadJob`] |
@@ -395,13 +396,14 @@ pub use kiq_runtime::inspect::{self, Found, Inspector};
 pub use kiq_runtime::job::{
     ArgKey, ArgsError, ArgsReader, ArgsWriter, BoxFuture, ContextError, Current, Data, DeadJob, Disposition, Failure,
     FromJobContext, InvalidTraceParent, Jid, Job, JobContext, JobDef, JobError, JobOptions, JobResult, MissingState,
-    OnArgError, PastError, Payload, PayloadError, Perform, Plan, Registry, RegistryError, Rejection, Retry,
-    RetryContext, RetryIn, State, TRACE, TimedOut, TraceParent, Wrapped, rules,
+    NotImplemented, OnArgError, PastError, Payload, PayloadError, Perform, Plan, Registry, RegistryError, Rejection,
+    Retry, RetryContext, RetryIn, State, TRACE, TimedOut, TraceParent, Wrapped, rules,
 };
 #[cfg(feature = "logs")]
 pub use kiq_runtime::logs;
 pub use kiq_runtime::meters;
 pub use kiq_runtime::middleware::{NextRun, RunMiddleware};
+pub use kiq_runtime::not_implemented;
 #[doc(hidden)]
 pub use kiq_runtime::private as __private;
 #[cfg(feature = "cli")]

@@ -2,6 +2,7 @@
 //!
 //! kiq itself only speaks to `tracing`. A program that has a subscriber of its own needs nothing of this.
 
+use std::ffi::OsString;
 use std::io::{self, IsTerminal as _};
 
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -19,7 +20,7 @@ const FORMAT: &str = "KIQ_LOG_FORMAT";
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Format {
     /// For people: time, level, the job with its class, jid, queue and attempt, and the message. In colour on a terminal,
-    /// unless `NO_COLOR` is set. Control characters in messages are escaped.
+    /// or if `CLICOLOR_FORCE` is set, unless `NO_COLOR` is. Control characters in messages are escaped.
     #[default]
     Text,
     /// One JSON object a line; the job is the object `span`.
@@ -65,7 +66,7 @@ pub fn init_with(levels: &str, format: Format) -> Result<(), LogsError> {
     let levels = targets(levels)?;
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()))
+        .with_ansi(has_colours(io::stderr().is_terminal(), |name| std::env::var_os(name)))
         .with_target(false)
         .with_span_events(FmtSpan::NONE);
     let registry = tracing_subscriber::registry().with(levels);
@@ -74,6 +75,13 @@ pub fn init_with(levels: &str, format: Format) -> Result<(), LogsError> {
         Format::Json => registry.with(lines.json().with_span_list(false).flatten_event(true)).try_init(),
     }
     .map_err(LogsError::Taken)
+}
+
+/// On a terminal, or where `CLICOLOR_FORCE` says that one is behind; and never where `NO_COLOR` asks for none.
+fn has_colours(is_terminal: bool, variable: impl Fn(&str) -> Option<OsString>) -> bool {
+    let is_set = |name: &str| variable(name).is_some_and(|value| !value.is_empty());
+    let is_forced = is_set("CLICOLOR_FORCE") && variable("CLICOLOR_FORCE").is_some_and(|value| value != "0");
+    !is_set("NO_COLOR") && (is_terminal || is_forced)
 }
 
 fn format(word: Option<&str>) -> Result<Format, LogsError> {
@@ -134,6 +142,15 @@ mod tests {
         for bad in ["loud", "kiq=loud", "info,kiq", "info,", "="] {
             assert!(matches!(targets(bad), Err(LogsError::Levels { .. })), "{bad}");
         }
+    }
+
+    #[test]
+    fn colours_are_for_terminals_and_for_who_asks_for_them() {
+        let with = |is_terminal, set: &'static [&str]| {
+            has_colours(is_terminal, move |name| set.contains(&name).then(|| OsString::from("1")))
+        };
+        assert!(with(true, &[]) && with(false, &["CLICOLOR_FORCE"]));
+        assert!(!with(false, &[]) && !with(true, &["NO_COLOR"]) && !with(false, &["NO_COLOR", "CLICOLOR_FORCE"]));
     }
 
     #[test]

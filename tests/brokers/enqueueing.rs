@@ -132,6 +132,9 @@ async fn e1_a_queue_that_cannot_be_is_an_error() {
     for name in ["", "two words", "a/b", "q\n", "ö", &"q".repeat(129)] {
         let error = Note::enqueue("x").queue(name).on(&client).await.unwrap_err();
         assert!(matches!(&error, EnqueueError::InvalidQueue { queue, .. } if queue == name), "{error:?}");
+        let all = kiq::enqueue_all([Note::new("x"), Note::new("y")]).queue(name).on(&client).await.unwrap_err();
+        assert!(all.to_string().starts_with("none of the jobs was sent: "), "{all}");
+        assert!(matches!(all.first(), Some(EnqueueError::InvalidQueue { .. })), "{all:?}");
     }
     Note::enqueue("x").queue("q".repeat(128)).on(&client).await.unwrap();
 }

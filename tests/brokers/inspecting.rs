@@ -61,6 +61,32 @@ async fn set_jids(s: &Setup, set: JobSet) -> Vec<String> {
 }
 
 on_every_broker! {
+    /// A32: for development. (That no foreign key goes is seen by `cargo kiq dev reset`, in kiq-cli.)
+    async fn all_is_forgotten_wherever_it_is_and_workers_go_on(s: Setup) {
+        bury(&s, &job("Dead", "d1", "")).await;
+        into_retries(&s, &[failed("Failed", "f1", "Http")]).await;
+        s.push(&["a", "b", "c"]).await;
+        let process = s.process().await;
+        let [running] = &process.fetch(1).await[..] else { panic!("nothing fetched") };
+        let inspector = inspector(&s);
+        inspector.pause("q").await.unwrap();
+        inspector.mark_deploy("v1").await.unwrap();
+
+        assert!(inspector.forget_everything().await.unwrap() > 0);
+
+        assert_eq!(inspector.stats().await.unwrap(), kiq::Stats::default());
+        assert!(inspector.queues().await.unwrap().is_empty());
+        assert!(inspector.deploys(DAY).await.unwrap().is_empty());
+        // What was running is nobody's now, and settling it brings nothing back.
+        process.settle(running, kiq::broker::Settlement::Dead { payload: "x".to_owned(), at: START }).await;
+        assert_eq!(inspector.stats().await.unwrap().dead, 0);
+        // Another process takes what comes; that one is a stranger until its next heartbeat.
+        s.push(&["d"]).await;
+        assert_eq!(s.process().await.fetch(9).await.len(), 1);
+        assert!(inspector.forget_everything().await.unwrap() > 0);
+        assert_eq!(inspector.forget_everything().await.unwrap(), 0);
+    }
+
     async fn a_queue_tells_its_size_its_latency_and_whether_it_is_paused(s: Setup) {
         let inspector = inspector(&s);
         s.push(&[&job("A", "a", r#","enqueued_at":1795452509.5"#), &job("B", "b", "")]).await;

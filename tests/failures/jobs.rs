@@ -265,3 +265,15 @@ impl kiq::JobError for ByHand {
 pub async fn fail_by_hand() -> Result<(), ByHand> {
     Err(ByHand)
 }
+
+/// A67: as `cargo kiq generate job` writes it.
+#[kiq::job]
+pub(crate) async fn not_written(order_id: u64, note: &str) -> Result<(), kiq::NotImplemented> {
+    kiq::not_implemented!(order_id, note)
+}
+
+/// The same under an error of another type.
+#[kiq::job]
+pub(crate) async fn not_written_boxed() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    kiq::not_implemented!()
+}

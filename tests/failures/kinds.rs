@@ -7,7 +7,8 @@ use kiq::{App, Event, JobSet, Next, Plan, Timestamp};
 use kiq_testing::Events;
 
 use crate::jobs::{
-    ByHand, FailByHand, HttpError, Patient, Plain, Shop, ShopBoxed, ShopBrokenRule, ShopOwnRule, ShopWrapped,
+    ByHand, FailByHand, HttpError, NotWritten, NotWrittenBoxed, Patient, Plain, Shop, ShopBoxed, ShopBrokenRule,
+    ShopOwnRule, ShopWrapped,
 };
 use crate::setup::{START, on_every_broker};
 
@@ -32,6 +33,22 @@ fn app() -> App {
 }
 
 on_every_broker! {
+    /// A67: a job that is not written is a permanent failure, which says where it stands, and waits among the dead for its author.
+    async fn a_job_that_is_not_written_fails_for_good_and_says_where(s: Setup) {
+        let _ = NotWritten::enqueue(7, "now").on(&s.client).await.unwrap();
+        let _ = NotWrittenBoxed::enqueue().on(&s.client).await.unwrap();
+
+        s.run(s.worker().concurrency(1), async |events| {
+            let Event::Failed { next, error, .. } = events.failed("NotWritten").await else { unreachable!() };
+            assert_eq!(next, Next::Dead);
+            assert!(error.message.starts_with("this job is not written yet: write it in place of"), "{}", error.message);
+            assert!(error.message.contains("tests/failures/jobs.rs:"), "{}", error.message);
+            assert_eq!(self::next(events, "NotWrittenBoxed").await, (Next::Dead, false));
+        }).await;
+
+        assert_eq!(s.inspector().set(JobSet::Dead, 0, 10).await.unwrap().len(), 2);
+    }
+
     /// A25, A22: the error's own type decides, wherever in the chain it stands.
     async fn an_errors_type_decides_what_becomes_of_the_job(s: Setup) {
         macro_rules! check {

@@ -308,3 +308,27 @@ fn a_variable_that_is_not_text_is_refused() {
     given.variables.push(("KIQ_TAG", OsString::from_vec(vec![0xff])));
     assert!(given.fault().contains("$KIQ_TAG: is not text in UTF-8"));
 }
+
+#[test]
+fn the_file_may_name_the_variable_that_has_the_address() {
+    let file = "[redis]\nprovider = \"ORDERS_REDIS_URL\"";
+    let given = || Given::toml(file).variable("REDIS_URL", "redis://127.0.0.1:6379/1");
+    let orders = "redis://127.0.0.1:6379/2";
+
+    let unset = given().load().unwrap();
+    let set = given().variable("ORDERS_REDIS_URL", orders).load().unwrap();
+    let overruled = given().variable("ORDERS_REDIS_URL", orders).variable("KIQ_REDIS_URL", "redis://127.0.0.1:6379/3");
+    let named = given().variable("ORDERS_REDIS_URL", orders).variable("REDIS_PROVIDER", "REDIS_URL");
+    let with_url = Given::toml(&format!("{file}\nurl = \"redis://127.0.0.1:6379/4\"")).load().unwrap();
+
+    // Another program's Redis is not taken in its place.
+    assert_eq!(shown(&unset, "redis.url"), "redis://127.0.0.1:6379/0 (default)");
+    assert_eq!(shown(&set, "redis.url"), "redis://127.0.0.1:6379/2 ($ORDERS_REDIS_URL)");
+    assert_eq!(shown(&overruled.load().unwrap(), "redis.url"), "redis://127.0.0.1:6379/3 ($KIQ_REDIS_URL)");
+    assert_eq!(shown(&named.load().unwrap(), "redis.url"), "redis://127.0.0.1:6379/1 ($REDIS_URL)");
+    assert!(shown(&with_url, "redis.url").starts_with("redis://127.0.0.1:6379/4 ("));
+    let fault = given().variable("ORDERS_REDIS_URL", " ").fault();
+    assert!(fault.contains("ORDERS_REDIS_URL is set but empty"), "{fault}");
+    let fault = Given::toml("[redis]\nprovider = \"redis://127.0.0.1\"").fault();
+    assert!(fault.contains("redis.provider") && fault.contains("must be the name of a variable"), "{fault}");
+}

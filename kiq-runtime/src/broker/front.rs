@@ -113,6 +113,10 @@ impl<T: Front> Manage for T {
     fn mark_deploy<'a>(&'a self, label: &'a str, at: Timestamp) -> BoxFuture<'a, Result<bool, BrokerError>> {
         self.behind().mark_deploy(label, at)
     }
+
+    fn forget_everything(&self) -> BoxFuture<'_, Result<usize, BrokerError>> {
+        self.behind().forget_everything()
+    }
 }
 
 impl<T: Front> Logbook for T {

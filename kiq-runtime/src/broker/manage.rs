@@ -38,6 +38,10 @@ pub trait Manage: fmt::Debug + Send + Sync + 'static {
     /// Notes that a new version of the application runs from now on. Answers `false` if that was noted within the last
     /// minute, by another process say.
     fn mark_deploy<'a>(&'a self, label: &'a str, at: Timestamp) -> BoxFuture<'a, Result<bool, BrokerError>>;
+
+    /// Removes all jobs and numbers, whoever put them there, and what belongs to kiq or Sidekiq beside them; nothing else.
+    /// Answers how much it was: keys in Redis, jobs in memory.
+    fn forget_everything(&self) -> BoxFuture<'_, Result<usize, BrokerError>>;
 }
 
 /// One job, and where it goes.

@@ -185,7 +185,8 @@ impl EnqueueError {
     }
 }
 
-/// A bulk enqueue went wrong somewhere: what became of each job.
+/// A bulk enqueue went wrong somewhere: what became of each job. The three lists are empty when all were refused together,
+/// before any of them was sent: by an option that cannot be, or because there is no client.
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct BulkError {
@@ -226,7 +227,10 @@ impl BulkError {
 impl fmt::Display for BulkError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (stored, unknown, rejected) = (self.stored.len(), self.unknown.len(), self.rejected.len());
-        write!(f, "{stored} jobs stored, {unknown} perhaps, {rejected} not")?;
+        match stored + unknown + rejected {
+            0 => f.write_str("none of the jobs was sent")?,
+            _ => write!(f, "{stored} jobs stored, {unknown} perhaps, {rejected} not")?,
+        }
         match &self.source {
             Some(error) => write!(f, ": {error}"),
             None => Ok(()),

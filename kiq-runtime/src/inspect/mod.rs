@@ -184,6 +184,16 @@ impl Inspector {
         self.broker.clear(place).await
     }
 
+    /// Removes all jobs, wherever they are, and all numbers: an empty store, for development. Answers how many keys (in memory:
+    /// jobs) that were. What kiq and Sidekiq keep in Redis goes, whoever wrote it, and no other key of the database. Workers go
+    /// on, and what they were running counts for nothing. In Redis: a look at every key, a thousand a command.
+    ///
+    /// # Errors
+    /// When the store does not answer; then some of it may be gone.
+    pub async fn forget_everything(&self) -> Result<usize, BrokerError> {
+        self.broker.forget_everything().await
+    }
+
     /// Has workers leave a queue alone, from their next heartbeat on (5 s, as a rule). Jobs of it that run end as usual. Answers
     /// whether it was not paused before. In Redis: one command, O(1).
     ///

@@ -24,7 +24,7 @@ use crate::app::App;
 use crate::client;
 use crate::job::Registry;
 use crate::logs;
-use crate::worker::{Worker, WorkerBuilder, WorkerError};
+use crate::worker::{WorkerBuilder, WorkerError};
 
 pub use ruby::ruby_stubs;
 pub use settings::{Arguments, Origin, Setting, Settings, SettingsError};
@@ -208,22 +208,14 @@ impl Program {
         }
         // Jobs enqueue others without being given a client.
         client::init(client.clone());
-        let worker = builder(&settings).client(client);
-        let (max_retries, dead_limits) = (settings.max_retries.clone(), settings.dead_limits());
+        let said = settings.clone();
         let app = match (self.set_up)(settings).await {
             Ok(app) => app,
             Err(error) => return fail(SOFTWARE, &*error),
         };
         #[cfg(any(feature = "prometheus", feature = "statsd"))]
         let app = if exporters.any { app.meter(crate::meters::Metrics::new()) } else { app };
-        let mut worker = worker.app(&app);
-        // What an operator says wins over what the program says.
-        if max_retries.from != Origin::Default {
-            worker = worker.max_retries(max_retries.value);
-        }
-        if let Some(limits) = dead_limits {
-            worker = worker.dead_limits(limits);
-        }
+        let worker = said.worker(&app).client(client);
         let worker = match (self.tune)(worker).build() {
             Ok(worker) => worker,
             Err(error) => return fail(CONFIG, &error),
@@ -241,24 +233,6 @@ impl Program {
             Err(error) => fail(UNAVAILABLE, &error),
         }
     }
-}
-
-/// A worker as the settings say.
-fn builder(settings: &Settings) -> WorkerBuilder {
-    let mut worker = Worker::builder()
-        .queues(settings.queues.value.clone())
-        .concurrency(settings.concurrency.value)
-        .shutdown_timeout(settings.timeout.value)
-        .max_unacked(settings.max_unacked.value)
-        .lease(settings.lease.value)
-        .poll_interval(settings.poll_interval.value)
-        .blocking_threads(settings.worker_threads_for_blocking())
-        .blocked_after(settings.blocked_after.value)
-        .tag(settings.tag.value.clone());
-    for capsule in &settings.capsules.value {
-        worker = worker.capsule(capsule.clone());
-    }
-    worker
 }
 
 /// What is asked for must be there: a worker without the port that its platform asks would be killed for it.

@@ -9,13 +9,12 @@ use crate::app::Shared;
 use crate::charts::{Figure, Line, Mark, Series, dots, duration_label, histogram};
 use crate::fault::Fault;
 use crate::frame::Frame;
-use crate::numbers::ended;
+use crate::numbers::{Range, ended};
 use crate::view::{count, cut, percent, query};
 
+use super::compare::{Change, Head, Sides, head, marks};
 use super::html;
-use super::metrics::{
-    Asked, Change, Head, bound, change, failed, head, histogram_sides, marks, rate, sides, time, totals_of, work,
-};
+use super::metrics::{Asked, bound, failed, rate, time, work};
 
 #[derive(Template)]
 #[template(path = "class.html")]
@@ -49,7 +48,8 @@ pub(crate) async fn show(
     let range = asked.range()?;
     let sample = frame.sample()?;
     let numbers = app.numbers.read(sample, range).await?;
-    let totals = totals_of(&numbers.runs, &class);
+    let all = numbers.runs.totals();
+    let totals = all.iter().find(|totals| totals.class == class).cloned().unwrap_or_default();
     if totals.runs == 0 && app.jobs.get(&class).is_none() {
         return Err(Fault::not_found(format!(
             "no job of the class {:?} ran in the last {}, and none is registered here; the list of jobs has all that are known",
@@ -73,14 +73,14 @@ pub(crate) async fn show(
         }
         false => figures.push(mean(&whole, &marks, &class)?),
     }
-    let sides = compared.map(|mark| (sides(&whole, &marks, mark), histogram_sides(&durations, &marks, mark)));
+    let sides = compared.map(|mark| Sides::of(&whole, &marks, mark));
     let running = sample.running.iter().filter(|run| class_of(&run.payload).as_deref() == Some(&class)).count();
     html(&Page {
-        summary: summary(&totals, range, &numbers.runs),
+        summary: summary(&totals, range, all.iter().map(|totals| totals.millis).sum()),
         filter: query(&format!("class:{class}")),
         running: count(running),
-        change: sides.as_ref().map(|((before, after), durations)| change(&class, (before, after), durations)),
-        compared: sides.map(|(runs, durations)| compare(&class, &runs, &durations)).unwrap_or_default(),
+        change: sides.as_ref().map(|sides| sides.change(&class, &durations)),
+        compared: sides.map(|sides| compare(&class, &sides, &durations, range.has_minutes())).unwrap_or_default(),
         has_durations: range.has_minutes(),
         head: head(&frame, &numbers, &marks, compared),
         figures,
@@ -93,8 +93,7 @@ fn class_of(payload: &[u8]) -> Option<String> {
     kiq_runtime::job::Payload::parse(payload).ok().map(|job| job.class().to_owned())
 }
 
-fn summary(totals: &ClassTotals, range: crate::numbers::Range, runs: &Runs) -> String {
-    let all: u64 = runs.totals().iter().map(|totals| totals.millis).sum();
+fn summary(totals: &ClassTotals, range: Range, all: u64) -> String {
     match totals.runs {
         0 => format!("Did not run in the last {}.", range.in_words()),
         runs => format!(
@@ -129,30 +128,28 @@ fn mean(runs: &Runs, marks: &[Mark], class: &str) -> Result<Figure, Fault> {
     Ok(Line { title: "How long a run took", unit: "on average", series, marks, label: duration_label }.figure()?)
 }
 
-fn compare(class: &str, runs: &(Runs, Runs), durations: &(Histogram, Histogram)) -> Vec<Compared> {
-    let of = |runs: &Runs, histogram: &Histogram| {
-        let totals = totals_of(runs, class);
-        let minutes = runs.steps.len() as f64 * runs.step.length().as_secs_f64() / 60.0;
-        let total = histogram.total();
-        let at = |share| bound(total.percentile(share), total.count());
-        [
-            count(totals.runs),
-            match minutes {
-                minutes if minutes > 0.0 => format!("{:.1}", totals.runs as f64 / minutes),
-                _ => "–".to_owned(),
-            },
-            percent(totals.failures, totals.runs),
-            time(totals.mean()),
-            at(0.5),
-            at(0.95),
-            at(0.99),
-        ]
+fn compare(class: &str, sides: &Sides, histogram: &Histogram, has_durations: bool) -> Vec<Compared> {
+    let durations = sides.durations(histogram);
+    let row = |name: &'static str, cells: [String; 2]| {
+        let [before, after] = cells;
+        Compared { name, before, after }
     };
-    let names = ["Runs", "Runs a minute", "Failed", "Mean", "p50", "p95", "p99"];
-    let (before, after) = (of(&runs.0, &durations.0), of(&runs.1, &durations.1));
-    let rows = names.into_iter().zip(before.into_iter().zip(after));
-    let has_durations = runs.0.step == kiq_runtime::inspect::Step::Minute;
-    rows.filter(|(name, _)| has_durations || !name.starts_with('p'))
-        .map(|(name, (before, after))| Compared { name, before, after })
-        .collect()
+    let totals = sides.totals(class);
+    let each = |of: fn(&ClassTotals) -> String| [of(&totals[0]), of(&totals[1])];
+    let minutes = sides.minutes();
+    let rate = |side: usize| match (totals.get(side), minutes.get(side)) {
+        (Some(totals), Some(minutes)) if *minutes > 0.0 => format!("{:.1}", totals.runs as f64 / minutes),
+        _ => "–".to_owned(),
+    };
+    let mut rows = vec![
+        row("Runs", each(|totals| count(totals.runs))),
+        row("Runs a minute", [rate(0), rate(1)]),
+        row("Failed", each(|totals| percent(totals.failures, totals.runs))),
+        row("Mean", each(|totals| time(totals.mean()))),
+    ];
+    if has_durations {
+        let at = |share| durations.map(|durations| bound(durations.percentile(share), durations.count()));
+        rows.extend([row("p50", at(0.5)), row("p95", at(0.95)), row("p99", at(0.99))]);
+    }
+    rows
 }

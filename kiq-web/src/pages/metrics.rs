@@ -2,13 +2,13 @@
 //! command for each class that is listed; beyond, one command for each ten minutes, once in 10 seconds.
 
 use std::cmp::Reverse;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::Response;
-use kiq_runtime::Timestamp;
-use kiq_runtime::inspect::{ClassTotals, Histogram, Runs};
+use kiq_runtime::inspect::{ClassTotals, Runs};
 use serde::Deserialize;
 
 use crate::app::Shared;
@@ -18,10 +18,11 @@ use crate::frame::Frame;
 use crate::numbers::{Numbers, Range, ended};
 use crate::view::{count, percent, query};
 
+use super::compare::{Change, Head, Sides, head, marks};
 use super::html;
 
 /// Classes in the table.
-const ROWS: usize = 50;
+const ROWS: usize = 40;
 
 #[derive(Template)]
 #[template(path = "metrics.html")]
@@ -36,23 +37,6 @@ struct Page {
     /// Classes that ran.
     classes: usize,
     has_durations: bool,
-}
-
-/// What the pages of numbers have in common: the ranges, and the deploys.
-pub(crate) struct Head {
-    pub(crate) ranges: Vec<(String, bool)>,
-    pub(crate) range: String,
-    pub(crate) deploys: Vec<DeployRow>,
-    /// `since a1b2c3d`.
-    pub(crate) compared: Option<String>,
-}
-
-/// A deploy in the list below the charts.
-pub(crate) struct DeployRow {
-    pub(crate) number: usize,
-    pub(crate) label: String,
-    pub(crate) at: crate::view::When,
-    pub(crate) is_compared: bool,
 }
 
 /// A heading that sorts.
@@ -75,14 +59,6 @@ struct Row {
     percentiles: Vec<String>,
     trend: Svg,
     since: Option<Change>,
-}
-
-/// What became of a class at a deploy.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Change {
-    /// `p95 −9 %, failed +50 pt`.
-    pub(crate) text: String,
-    pub(crate) is_worse: bool,
 }
 
 /// What is asked for.
@@ -130,21 +106,14 @@ pub(crate) async fn show(
     };
     let compared = asked.deploy(&marks);
     let whole = ended(&numbers.runs, frame.now);
-    let sides = compared.map(|mark| sides(&whole, &marks, mark));
+    let sides = compared.map(|mark| Sides::of(&whole, &marks, mark));
+    let trends = trends(&whole, &names);
     let from = frame.now - range.length();
     let mut rows: Vec<(Row, [Option<Duration>; 3])> = Vec::with_capacity(totals.len());
-    for (index, totals) in totals.iter().enumerate() {
-        let histogram = histograms.get(index).map(|histogram| histogram.since(from));
-        let durations = histogram.as_ref().map(Histogram::total).unwrap_or_default();
+    for (index, (totals, trend)) in totals.iter().zip(&trends).enumerate() {
+        let histogram = histograms.get(index).map(|histogram| histogram.since(from)).unwrap_or_default();
+        let durations = histogram.total();
         let percentiles = [0.5, 0.95, 0.99].map(|share| durations.percentile(share));
-        let per_step: Vec<f64> = whole.of(&totals.class).iter().map(|(_, totals)| totals.runs as f64).collect();
-        let since = match (&sides, compared) {
-            (Some((before, after)), Some(mark)) => {
-                let histogram = histogram.unwrap_or_default();
-                Some(change(&totals.class, (before, after), &histogram_sides(&histogram, &marks, mark)))
-            }
-            _ => None,
-        };
         let row = Row {
             class: totals.class.clone(),
             runs: count(totals.runs),
@@ -154,8 +123,8 @@ pub(crate) async fn show(
             total: work(totals.millis),
             mean: time(totals.mean()),
             percentiles: percentiles.iter().map(|at| bound(*at, durations.count())).collect(),
-            trend: spark(&per_step),
-            since,
+            trend: spark(trend),
+            since: sides.as_ref().map(|sides| sides.change(&totals.class, &histogram)),
         };
         rows.push((row, percentiles));
     }
@@ -238,99 +207,19 @@ impl Sort {
     }
 }
 
-/// The deploys of a range, numbered from 1.
-pub(crate) fn marks(numbers: &Numbers) -> Vec<Mark> {
-    numbers.deploys.iter().enumerate().map(|(index, deploy)| Mark { at: deploy.at, number: index + 1 }).collect()
-}
-
-pub(crate) fn head(frame: &Frame, numbers: &Numbers, marks: &[Mark], compared: Option<&Mark>) -> Head {
-    let deploys = numbers.deploys.iter().zip(marks).map(|(deploy, mark)| DeployRow {
-        number: mark.number,
-        label: crate::view::cut(&deploy.label, 120),
-        at: frame.when(deploy.at),
-        is_compared: compared.is_some_and(|compared| compared.number == mark.number),
-    });
-    let deploys: Vec<DeployRow> = deploys.collect();
-    let ranges = Range::OFFERED.iter().map(|range| (range.to_string(), *range == numbers.range));
-    Head {
-        ranges: ranges.collect(),
-        range: numbers.range.to_string(),
-        compared: deploys.iter().find(|deploy| deploy.is_compared).map(|deploy| first_word(&deploy.label)),
-        deploys,
+/// How often each of the classes ran, step by step.
+fn trends(runs: &Runs, classes: &[&str]) -> Vec<Vec<f64>> {
+    let places: HashMap<&str, usize> = classes.iter().enumerate().map(|(place, class)| (*class, place)).collect();
+    let mut trends = vec![vec![0.0; runs.steps.len()]; classes.len()];
+    for (step, (_, all)) in runs.steps.iter().enumerate() {
+        for totals in all {
+            let trend = places.get(totals.class.as_str()).and_then(|place| trends.get_mut(*place));
+            if let Some(value) = trend.and_then(|trend| trend.get_mut(step)) {
+                *value = totals.runs as f64;
+            }
+        }
     }
-}
-
-/// The hash of a commit, as a rule.
-fn first_word(label: &str) -> String {
-    crate::view::cut(label.split_whitespace().next().unwrap_or_default(), 16)
-}
-
-/// What ran between the deploy before and this one, and between this one and the next.
-pub(crate) fn sides(runs: &Runs, marks: &[Mark], deploy: &Mark) -> (Runs, Runs) {
-    let (mut before, mut after) = runs.around(deploy.at);
-    if let Some(previous) = neighbour(marks, deploy.number.wrapping_sub(1)) {
-        before = before.around(previous).1;
-    }
-    if let Some(next) = neighbour(marks, deploy.number + 1) {
-        after = after.around(next).0;
-    }
-    (before, after)
-}
-
-pub(crate) fn histogram_sides(histogram: &Histogram, marks: &[Mark], deploy: &Mark) -> (Histogram, Histogram) {
-    let (mut before, mut after) = histogram.around(deploy.at);
-    if let Some(previous) = neighbour(marks, deploy.number.wrapping_sub(1)) {
-        before = before.around(previous).1;
-    }
-    if let Some(next) = neighbour(marks, deploy.number + 1) {
-        after = after.around(next).0;
-    }
-    (before, after)
-}
-
-fn neighbour(marks: &[Mark], number: usize) -> Option<Timestamp> {
-    marks.iter().find(|mark| mark.number == number).map(|mark| mark.at)
-}
-
-/// One class's sums.
-pub(crate) fn totals_of(runs: &Runs, class: &str) -> ClassTotals {
-    runs.totals().into_iter().find(|totals| totals.class == class).unwrap_or_default()
-}
-
-/// The least runs on each side that say something.
-const RUNS_THAT_COUNT: u64 = 20;
-
-/// What became of a class at a deploy, in a few words.
-pub(crate) fn change(class: &str, sides: (&Runs, &Runs), durations: &(Histogram, Histogram)) -> Change {
-    let (before, after) = (totals_of(sides.0, class), totals_of(sides.1, class));
-    if before.runs < RUNS_THAT_COUNT || after.runs < RUNS_THAT_COUNT {
-        return Change { text: "too few runs".to_owned(), is_worse: false };
-    }
-    let points = (after.failure_share() - before.failure_share()) * 100.0;
-    let slow = |time: Duration, other: Duration| (other.as_secs_f64() / time.as_secs_f64().max(0.001) - 1.0) * 100.0;
-    let (name, slower) = match (durations.0.percentile(0.95), durations.1.percentile(0.95)) {
-        (Some(before), Some(after)) => ("p95", slow(before, after)),
-        _ => ("mean", slow(before.mean(), after.mean())),
-    };
-    let mut words = Vec::new();
-    if slower.abs() >= 5.0 {
-        words.push(format!("{name} {} %", signed(slower)));
-    }
-    if points.abs() >= 1.0 {
-        words.push(format!("failed {} pt", signed(points)));
-    }
-    match words.is_empty() {
-        true => Change { text: "as before".to_owned(), is_worse: false },
-        false => Change { text: words.join(", "), is_worse: slower >= 50.0 || points >= 5.0 },
-    }
-}
-
-/// `+50`, `−9`.
-fn signed(number: f64) -> String {
-    match number {
-        number if number >= 0.0 => format!("+{number:.0}"),
-        number => format!("−{:.0}", -number),
-    }
+    trends
 }
 
 fn summary(numbers: &Numbers, classes: usize) -> String {
@@ -375,10 +264,10 @@ fn busy(runs: &Runs, marks: &[Mark]) -> Result<Figure, Fault> {
             .collect(),
     });
     let mut series: Vec<Series> = named.collect();
-    let others: Vec<&str> = totals.iter().skip(most).map(|totals| totals.class.as_str()).collect();
+    let others: HashSet<&str> = totals.iter().skip(most).map(|totals| totals.class.as_str()).collect();
     if !others.is_empty() {
         let of_others = |all: &[ClassTotals]| {
-            sum(all.iter().filter(|totals| others.contains(&totals.class.as_str()))).millis as f64 / step
+            sum(all.iter().filter(|totals| others.contains(totals.class.as_str()))).millis as f64 / step
         };
         let points = runs.steps.iter().map(|(at, all)| (*at, Some(of_others(all)))).collect();
         series.push(Series { name: format!("{} others", count(others.len())), points });

@@ -2,6 +2,7 @@
 
 pub(crate) mod busy;
 pub(crate) mod class;
+pub(crate) mod compare;
 pub(crate) mod confirm;
 pub(crate) mod fault;
 pub(crate) mod help;

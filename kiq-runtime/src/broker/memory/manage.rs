@@ -126,4 +126,25 @@ impl Manage for MemoryBroker {
         }
         Box::pin(ready(Ok(is_new)))
     }
+
+    fn forget_everything(&self) -> BoxFuture<'_, Result<usize, BrokerError>> {
+        let mut store = self.shared.store();
+        let sets = [&store.scheduled, &store.retries, &store.dead];
+        let jobs = store.queues.values().map(|jobs| jobs.len()).sum::<usize>()
+            + sets.iter().map(|set| set.entries.len()).sum::<usize>()
+            + store
+                .owners
+                .values()
+                .flat_map(|owner| owner.batches.values())
+                .map(|batch| batch.units.iter().flatten().count())
+                .sum::<usize>();
+        *store = Store {
+            // Numbers that must not be given twice.
+            arrivals: store.arrivals,
+            batches: store.batches,
+            dead_limits: store.dead_limits,
+            ..Store::default()
+        };
+        Box::pin(ready(Ok(jobs)))
+    }
 }

@@ -166,6 +166,84 @@ pub(super) fn probe(nonce: u64, name: &str) -> String {
     format!("kiq:probe:{nonce:012x}:{name}")
 }
 
+/// Whether a key can be one of those above, by its name alone. (Of processes it cannot be told: ask their sets.)
+pub(super) fn may_be_ours(key: &str) -> bool {
+    ["set", "zset", "list", "hash", "string"].iter().any(|kind| is_named_as_ours(key, kind))
+}
+
+/// Whether a key is ours by its name and by what it holds; that of a process by its type, as its name says nothing.
+pub(super) fn is_ours(key: &str, kind: &str) -> bool {
+    is_named_as_ours(key, kind) || !may_be_ours(key) && matches!(kind, "hash" | "list")
+}
+
+fn is_named_as_ours(key: &str, kind: &str) -> bool {
+    let is_date = |text: &str| text.len() == 8 && text.bytes().all(|byte| byte.is_ascii_digit());
+    match kind {
+        _ if key.starts_with("kiq:") => true,
+        "set" => [QUEUES, PAUSED, PROCESSES].contains(&key),
+        "zset" => [SCHEDULE, RETRY, DEAD].contains(&key),
+        "list" => key.starts_with(QUEUE),
+        "hash" => key.starts_with("j|") || key.strip_suffix("-marks").is_some_and(is_date),
+        "string" => {
+            [PROCESSED, FAILED]
+                .iter()
+                .any(|counter| key.strip_prefix(counter).is_some_and(|rest| rest.is_empty() || rest.starts_with(':')))
+                || key.starts_with("h|")
+                || key.starts_with("deploylock-")
+                || is_durations_7(key)
+        }
+        _ => false,
+    }
+}
+
+/// `CLASS-23-16:47`: what [`durations_7`] makes.
+fn is_durations_7(key: &str) -> bool {
+    let is_number = |text: &str| (1..=2).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+    let mut parts = key.rsplitn(3, '-');
+    let (Some(time), Some(day), Some(class)) = (parts.next(), parts.next(), parts.next()) else { return false };
+    let is_time = time.split_once(':').is_some_and(|(hour, minute)| is_number(hour) && is_number(minute));
+    is_time && day.len() == 2 && is_number(day) && class.starts_with(|c: char| c.is_ascii_uppercase())
+}
+
 /// Stands in a batch where a settled job was. Its first byte is in no UTF-8, so no job looks like it. (Not the empty text,
 /// because a queue may hold that, and it must reach the dead set.)
 pub(super) const TOMBSTONE: &[u8] = b"\xffkiq: settled";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ours_are_told_from_others_by_name_and_type() {
+        let at = Timestamp::from_micros(1_795_452_509_500_000);
+        let ours = [
+            (QUEUES.to_owned(), "set"),
+            (RETRY.to_owned(), "zset"),
+            (queue("mail"), "list"),
+            (on_day(PROCESSED, "2026-11-23"), "string"),
+            (runs_of_minute(at), "hash"),
+            (runs_of_ten_minutes(at), "hash"),
+            (runs_of_minute_7(at), "hash"),
+            (durations("Mail::Job", at), "string"),
+            (durations_7("Mail::Job", at), "string"),
+            (deploys(at), "hash"),
+            (deploy_lock("v1"), "string"),
+            (guard("a"), "string"),
+            (batch("h:1:a", "1"), "list"),
+            (OWNERS.to_owned(), "set"),
+        ];
+        for (key, kind) in &ours {
+            assert!(may_be_ours(key) && is_ours(key, kind), "{key}");
+        }
+        for (key, kind) in [("queues", "string"), ("dead", "hash"), ("queue:mail", "zset"), ("stat:processed", "hash")]
+        {
+            assert!(may_be_ours(key) && !is_ours(key, kind), "{key}");
+        }
+        for key in
+            ["session:7", "stat:processedness", "statistics", "report-24-10:30", "Order-7", "kiqs", "jobs", "marks"]
+        {
+            assert!(!may_be_ours(key), "{key}");
+        }
+        assert!(is_ours("host:1:abc", "hash") && !is_ours("host:1:abc", "string"));
+    }
+}

@@ -1,5 +1,9 @@
 //! The operator's hand: one script an act.
 
+use std::collections::HashSet;
+
+use redis::Pipeline;
+
 use crate::broker::browse::Place;
 use crate::broker::logbook::{Mark, UNDO_AGE};
 use crate::broker::manage::{Destination, MOST_MOVES, Manage, Move};
@@ -10,10 +14,13 @@ use crate::job::BoxFuture;
 
 use super::link::LinkError;
 use super::scripts::Call;
-use super::{RedisBroker, keys, reply, scripts};
+use super::{RedisBroker, keys, reply, scripts, text};
 
 /// How long a signal waits for its process, in seconds: as in Sidekiq.
 const SIGNAL_TTL: u32 = 60;
+
+/// Keys that one step of the search for all of them looks at, about: it keeps the server a millisecond or two.
+const SCANNED_AT_ONCE: usize = 1000;
 
 /// What the key of a place holds, and the key.
 pub(super) fn place_key(place: &Place) -> (&'static str, String) {
@@ -86,6 +93,52 @@ impl RedisBroker {
     }
 }
 
+impl RedisBroker {
+    /// A page of the whole database at a time: foreign keys are looked at by name, and ours by type, too, before they go.
+    async fn remove_all_keys(&self) -> Result<usize, LinkError> {
+        let mut members = Pipeline::with_capacity(2);
+        members.cmd("SMEMBERS").arg(keys::PROCESSES);
+        members.cmd("SMEMBERS").arg(keys::OWNERS);
+        let members = self.link.send(&members).await?;
+        let processes: HashSet<String> = members.iter().flat_map(reply::list).filter_map(text).collect();
+        let (mut position, mut removed) = (0, 0);
+        loop {
+            let mut scan = redis::cmd("SCAN");
+            let page = self.link.ask(scan.arg(position).arg("COUNT").arg(SCANNED_AT_ONCE).clone()).await?;
+            let page = reply::list(&page);
+            position = page.first().and_then(text).and_then(|next| next.parse().ok()).unwrap_or(0_u64);
+            let found: Vec<String> = page.get(1).map(reply::list).unwrap_or_default().iter().filter_map(text).collect();
+            let is_process = |key: &str| {
+                let of = key.strip_suffix(":work").or_else(|| key.strip_suffix("-signals")).unwrap_or(key);
+                processes.contains(of)
+            };
+            removed += self.remove_ours(found.iter().filter(|key| keys::may_be_ours(key) || is_process(key))).await?;
+            if position == 0 {
+                return Ok(removed);
+            }
+        }
+    }
+
+    /// Of those keys the ones whose type is that of ours.
+    async fn remove_ours(&self, found: impl Iterator<Item = &String>) -> Result<usize, LinkError> {
+        let found: Vec<&String> = found.collect();
+        if found.is_empty() {
+            return Ok(0);
+        }
+        let mut types = Pipeline::with_capacity(found.len());
+        found.iter().for_each(|key| {
+            types.cmd("TYPE").arg(key);
+        });
+        let types = self.link.send(&types).await?;
+        let is_ours =
+            |(key, kind): &(&&String, &redis::Value)| text(kind).is_some_and(|kind| keys::is_ours(key, &kind));
+        let ours: Vec<&String> = found.iter().zip(&types).filter(is_ours).map(|(key, _)| *key).collect();
+        let mut unlink = redis::cmd("UNLINK");
+        unlink.arg(&ours);
+        if ours.is_empty() { Ok(0) } else { Ok(reply::count(&self.link.ask(unlink).await?)) }
+    }
+}
+
 impl Manage for RedisBroker {
     fn relocate<'a>(
         &'a self,
@@ -122,5 +175,9 @@ impl Manage for RedisBroker {
 
     fn mark_deploy<'a>(&'a self, label: &'a str, at: Timestamp) -> BoxFuture<'a, Result<bool, BrokerError>> {
         Box::pin(async move { Ok(self.note_deploy(label, at).await?) })
+    }
+
+    fn forget_everything(&self) -> BoxFuture<'_, Result<usize, BrokerError>> {
+        Box::pin(async move { Ok(self.remove_all_keys().await?) })
     }
 }

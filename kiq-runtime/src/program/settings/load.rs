@@ -293,7 +293,16 @@ impl Loader<'_> {
 
     /// The environment wins over the file here, too: an address with a password belongs there.
     fn redis(&mut self, in_file: Said) -> Setting<String> {
-        let read = |name: &str| (self.variables)(name).and_then(|value| value.into_string().ok());
+        let (in_file, provider) = self.provider(in_file);
+        let said = |name: &str| (self.variables)(name).and_then(|value| value.into_string().ok());
+        // The file's provider is read as if the environment had named it, unless that names another.
+        let is_named = said("KIQ_REDIS_PROVIDER").is_some() || said("REDIS_PROVIDER").is_some();
+        let provider = provider.filter(|_| !is_named);
+        let read = |name: &str| match (name, &provider) {
+            ("REDIS_PROVIDER", Some(provider)) => said(provider).is_some().then(|| provider.clone()),
+            ("REDIS_URL", Some(provider)) if provider != name => None,
+            _ => said(name),
+        };
         let (value, from) = match redis_of_environment(read) {
             Ok(Some((variable, url))) => {
                 let trimmed = url.trim().to_owned();
@@ -308,7 +317,8 @@ impl Loader<'_> {
                 Some((Value::Object(mut redis), from)) => {
                     let url = redis.remove("url");
                     for key in redis.keys() {
-                        self.problems.push(format!("{from}: {}", unknown(&format!("redis.{key}"), &["redis.url"])));
+                        let known = ["redis.url", "redis.provider"];
+                        self.problems.push(format!("{from}: {}", unknown(&format!("redis.{key}"), &known)));
                     }
                     match url {
                         Some(Value::String(url)) => (url.trim().to_owned(), from),
@@ -336,4 +346,24 @@ impl Loader<'_> {
         }
         Setting { value, from }
     }
+
+    /// What the file says of Redis without the variable it names, and that variable.
+    fn provider(&mut self, in_file: Said) -> (Said, Option<String>) {
+        let Some((Value::Object(mut redis), from)) = in_file else { return (in_file, None) };
+        let provider = match redis.remove("provider") {
+            None => return (Some((Value::Object(redis), from)), None),
+            Some(Value::String(name)) if is_variable(&name) => Some(name),
+            Some(other) => {
+                self.problems.push(format!("{from}: redis.provider is {other}; it must be the name of a variable"));
+                None
+            }
+        };
+        // With nothing else said there, the default counts.
+        (if redis.is_empty() { None } else { Some((Value::Object(redis), from)) }, provider)
+    }
+}
+
+/// Whether it can be the name of a variable, and is no address that was put in its place.
+fn is_variable(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }

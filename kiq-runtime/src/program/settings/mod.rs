@@ -9,9 +9,11 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::app::App;
 use crate::broker::DeadLimits;
 use crate::client::Client;
 use crate::worker::config::{Capsule, QueueSpec, default_blocking_threads};
+use crate::worker::{Worker, WorkerBuilder};
 
 use load::Loader;
 
@@ -78,7 +80,7 @@ pub struct Arguments {
 /// | label for people | `-g shop` | `KIQ_TAG` | `tag` | none |
 /// | environment | `-e production` | `KIQ_ENV`, `APP_ENV`, `RAILS_ENV`, `RACK_ENV` | `environment` | `development` |
 /// | file | `-C kiq.toml` | `KIQ_CONFIG` | | `kiq.toml`, `config/kiq.toml`, `config/sidekiq.yml`, `sidekiq.yml` |
-/// | Redis | | `KIQ_REDIS_URL`, `KIQ_REDIS_PROVIDER`, `REDIS_PROVIDER` (each names a variable), `REDIS_URL` | `redis.url` | `redis://127.0.0.1:6379/0` |
+/// | Redis | | `KIQ_REDIS_URL`, `KIQ_REDIS_PROVIDER`, `REDIS_PROVIDER` (each names a variable), `REDIS_URL` | `redis.url`; `redis.provider` names the variable that is read in place of `REDIS_URL` | `redis://127.0.0.1:6379/0` |
 /// | jobs done and not told | | `KIQ_MAX_UNACKED` | `max_unacked` | 256 |
 /// | lease | | `KIQ_LEASE` | `lease` | 15 s |
 /// | look for due jobs every | | `KIQ_POLL_INTERVAL` | `poll_interval` | 5 s |
@@ -173,6 +175,38 @@ impl Settings {
     /// When its address cannot be used.
     pub fn client(&self) -> Result<Client, crate::error::BrokerError> {
         Client::connect(&self.redis.value)
+    }
+
+    /// Whether anybody named a Redis. If not, [`client`](Settings::client) tries one on this machine, and a program may keep its
+    /// jobs in memory instead.
+    pub fn names_redis(&self) -> bool {
+        self.redis.from != Origin::Default
+    }
+
+    /// A worker of that application as they say, which still wants a client ([`client`](Settings::client)): for a program that
+    /// runs it beside something else. What an operator says wins over what the application says.
+    pub fn worker(&self, app: &App) -> WorkerBuilder {
+        let mut worker = Worker::builder()
+            .queues(self.queues.value.clone())
+            .concurrency(self.concurrency.value)
+            .shutdown_timeout(self.timeout.value)
+            .max_unacked(self.max_unacked.value)
+            .lease(self.lease.value)
+            .poll_interval(self.poll_interval.value)
+            .blocking_threads(self.worker_threads_for_blocking())
+            .blocked_after(self.blocked_after.value)
+            .tag(self.tag.value.clone())
+            .app(app);
+        for capsule in &self.capsules.value {
+            worker = worker.capsule(capsule.clone());
+        }
+        if self.max_retries.from != Origin::Default {
+            worker = worker.max_retries(self.max_retries.value);
+        }
+        match self.dead_limits() {
+            Some(limits) => worker.dead_limits(limits),
+            None => worker,
+        }
     }
 
     /// How much of the dead set is to be kept, if an operator said so.

@@ -1,0 +1,3 @@
+//! The jobs. `cargo kiq generate job NAME` adds one.
+
+pub mod send_welcome;
