@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use clap_complete::Shell;
+use kiq::Timestamp;
 use kiq::inspect::{JobSet, Place};
 
 use crate::output::Fault;
@@ -95,7 +96,8 @@ pub(crate) fn command() -> Command {
         .version(env!("CARGO_PKG_VERSION"))
         .about("Looks at the jobs of kiq or Sidekiq in Redis, and sets right what went wrong.")
         .after_help(
-            "Redis is named by KIQ_REDIS_URL, REDIS_PROVIDER (the name of a variable), REDIS_URL, or redis.url in kiq.toml.\n\n\
+            "Redis is named by KIQ_REDIS_URL, KIQ_REDIS_PROVIDER or REDIS_PROVIDER (the name of a variable), REDIS_URL, or redis.url in \
+             kiq.toml.\n\n\
              Exit codes: 0 done, 1 a check failed or there is no such thing, 2 wrong arguments, 69 Redis cannot be used, 78 wrong \
              configuration.",
         )
@@ -117,11 +119,31 @@ pub(crate) fn command() -> Command {
             Arg::new("hours").long("hours").value_name("N").default_value("1").value_parser(value_parser!(u16).range(1..=72)).help("Hours to look back"),
         ))
         .subcommand(Command::new("explain").about("Why is this job not running?").arg(Arg::new("jid").value_name("JID").required(true).allow_hyphen_values(true).help("The id of a job")).arg(budget()))
+        .subcommand(Command::new("unknown").about("Jobs that no program of kiq knows: left from an old version, or waiting for a new one").arg(budget()))
         .subcommand(Command::new("pause").about("Have workers leave a queue alone").arg(queue()))
         .subcommand(Command::new("resume").about("Have workers take jobs of a queue again").arg(queue()))
         .subcommand(act("retry", "Run jobs now: retries, scheduled or dead ones"))
         .subcommand(act("kill", "Move jobs to the dead, where they can be looked at"))
         .subcommand(act("delete", "Remove jobs for good"))
+        .subcommand(
+            act("reschedule", "Put scheduled jobs or retries off, or bring them forward")
+                .arg(
+                    Arg::new("in")
+                        .long("in")
+                        .value_name("TIME")
+                        .value_parser(duration)
+                        .required_unless_present("at")
+                        .conflicts_with("at")
+                        .help("So long from now: 90s, 10m, 1h, 7d"),
+                )
+                .arg(
+                    Arg::new("at")
+                        .long("at")
+                        .value_name("TIMESTAMP")
+                        .value_parser(timestamp)
+                        .help("At that time: 2026-11-23T16:47:00Z"),
+                ),
+        )
         .subcommand(process("quiet", "Have processes take no more jobs"))
         .subcommand(process("stop", "Have processes stop"))
         .subcommand(Command::new("deploy").about("Mark on the charts that a new version runs").arg(Arg::new("label").value_name("LABEL").required(true).help("Its name: a commit's hash and title, say")))
@@ -167,6 +189,11 @@ pub(crate) fn place(name: &str) -> Place {
 /// `90s`, `10m`, `1h`; a number alone is seconds.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     kiq::inspect::parse_duration(text).ok_or_else(|| "write it like 90s, 10m or 1h".to_owned())
+}
+
+/// A time in UTC, or with its distance from that.
+fn timestamp(text: &str) -> Result<Timestamp, String> {
+    Timestamp::parse_iso(text).ok_or_else(|| "write it like 2026-11-23T16:47:00Z".to_owned())
 }
 
 pub(crate) fn print_completions(given: &ArgMatches) -> Result<(), Fault> {

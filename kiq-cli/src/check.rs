@@ -9,7 +9,7 @@ use kiq::{BrokerError, Inspector};
 use serde_json::json;
 
 use crate::args;
-use crate::output::{Fault, Output, length};
+use crate::output::{Fault, Output, count_of, length};
 
 pub(crate) fn command() -> Command {
     let number = |name: &'static str, help: &'static str| {
@@ -120,7 +120,7 @@ async fn judge(inspector: &Inspector, what: &str, limits: &ArgMatches) -> Result
             let living = inspector.processes().await?;
             let awake = living.iter().filter(|process| !process.is_quiet).count();
             let min = limit("min");
-            (awake >= min, format!("{awake} processes take jobs (at least {min} must)"))
+            (awake >= min, format!("{} take jobs (at least {min} must)", count_of(awake, "process")))
         }
         "latency" => {
             let name = limits.get_one::<String>("queue").cloned().unwrap_or_default();
@@ -150,9 +150,27 @@ async fn judge(inspector: &Inspector, what: &str, limits: &ArgMatches) -> Result
                 _ => (JobSet::Retry, stats.retries),
             };
             let max = limit("max");
-            (count <= max, format!("{count} jobs in {} (at most {max})", kiq::inspect::Place::Set(place)))
+            (count <= max, format!("{} in {} (at most {max})", count_of(count, "job"), kiq::inspect::Place::Set(place)))
         }
     })
+}
+
+/// Entries that the doctor reads in search of jobs that nobody knows.
+const DOCTORS_BUDGET: usize = 10_000;
+
+/// A sentence for each class that no program of kiq knows. Those in queues of a Sidekiq may be its own.
+async fn unknown_jobs(inspector: &Inspector) -> Result<Vec<String>, BrokerError> {
+    let unknown = inspector.unknown_jobs(DOCTORS_BUDGET).await?;
+    if unknown.known == 0 {
+        // No worker of kiq has been here in the last hour: that is said otherwise.
+        return Ok(Vec::new());
+    }
+    let classes = unknown.classes.into_iter().filter(|class| !class.may_be_rubys && !class.class.is_empty());
+    let sentence = |class: kiq::inspect::UnknownClass| {
+        let places = class.places.join(", ");
+        format!("no program of kiq knows the class {} of {} in {places}", class.class, count_of(class.jobs, "job"))
+    };
+    Ok(classes.map(sentence).collect())
 }
 
 /// Everything that is known to go wrong, looked at once.
@@ -166,10 +184,10 @@ pub(crate) async fn doctor(inspector: &Inspector, output: &Output) -> Result<(),
     for queue in &queues {
         let serves = processes.iter().any(|process| !process.is_quiet && process.serves(&queue.name));
         if queue.size > 0 && !serves {
-            bad.push(format!("{} jobs wait in queue {}, which no process serves", queue.size, queue.name));
+            bad.push(format!("{} in queue {}, which no process serves", count_of(queue.size, "job"), queue.name));
         }
         if queue.is_paused {
-            bad.push(format!("queue {} is paused, with {} jobs in it", queue.name, queue.size));
+            bad.push(format!("queue {} is paused, with {} in it", queue.name, count_of(queue.size, "job")));
             if let Some(free) =
                 processes.iter().find(|process| process.version.starts_with("Sidekiq") && process.serves(&queue.name))
             {
@@ -191,14 +209,19 @@ pub(crate) async fn doctor(inspector: &Inspector, output: &Output) -> Result<(),
     {
         bad.push(format!("{} % of Redis's memory is in use", used.saturating_mul(100) / max.max(1)));
     }
+    bad.extend(unknown_jobs(inspector).await?);
     let version = info.version.unwrap_or_else(|| "of unknown version".to_owned());
     let value = json!({
         "store": inspector.store(), "version": version, "processes": processes.len(), "queues": queues.len(),
         "advice": advice, "problems": bad,
     });
     output.say(&value, || {
-        let mut text =
-            format!("{}: Redis {version}, {} processes, {} queues\n", inspector.store(), processes.len(), queues.len());
+        let mut text = format!(
+            "{}: Redis {version}, {}, {}\n",
+            inspector.store(),
+            count_of(processes.len(), "process"),
+            count_of(queues.len(), "queue")
+        );
         advice.iter().for_each(|sentence| text.push_str(&format!("  advice:  {sentence}\n")));
         bad.iter().for_each(|sentence| text.push_str(&format!("  problem: {sentence}\n")));
         if advice.is_empty() && bad.is_empty() {
@@ -206,5 +229,5 @@ pub(crate) async fn doctor(inspector: &Inspector, output: &Output) -> Result<(),
         }
         text
     })?;
-    if bad.is_empty() { Ok(()) } else { Err(Fault::No(format!("{} problems", bad.len()))) }
+    if bad.is_empty() { Ok(()) } else { Err(Fault::No(count_of(bad.len(), "problem"))) }
 }

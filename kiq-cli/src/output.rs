@@ -157,6 +157,17 @@ pub(crate) fn print(text: &str) -> Result<(), Fault> {
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|_| Fault::ClosedPipe)
 }
 
+/// `1 job`, `2 jobs`, `3 entries`, `4 processes`.
+pub(crate) fn count_of(count: usize, word: &str) -> String {
+    let plural = match word.strip_suffix('y') {
+        _ if count == 1 => return format!("1 {word}"),
+        Some(stem) => format!("{stem}ies"),
+        None if word.ends_with('s') => format!("{word}es"),
+        None => format!("{word}s"),
+    };
+    format!("{count} {plural}")
+}
+
 /// `45 s`, `3 m 20 s`, `2 h 5 m`, `3 d 4 h`.
 pub(crate) fn length(time: Duration) -> String {
     let seconds = time.as_secs();
@@ -180,6 +191,13 @@ pub(crate) fn relative(at: Timestamp, now: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_is_not_many() {
+        let of = |count| ["job", "entry", "process"].map(|word| count_of(count, word));
+        assert_eq!(of(1), ["1 job", "1 entry", "1 process"]);
+        assert_eq!(of(0), ["0 jobs", "0 entries", "0 processes"]);
+    }
 
     #[test]
     fn lengths_have_two_units_at_most() {

@@ -50,13 +50,14 @@ impl Setup {
 
 fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kiqctl"));
-    for variable in ["KIQ_REDIS_URL", "REDIS_PROVIDER", "REDIS_URL", "KIQ_CONFIG"] {
+    for variable in ["KIQ_REDIS_URL", "KIQ_REDIS_PROVIDER", "REDIS_PROVIDER", "REDIS_URL", "KIQ_CONFIG"] {
         command.env_remove(variable);
     }
     command.stdin(Stdio::null());
     command
 }
 
+/// A47.
 #[tokio::test]
 async fn it_shows_what_is_where() {
     let s = Setup::new();
@@ -122,6 +123,7 @@ fn what_is_not_there_changes_nothing_and_is_said() {
     assert!(s.says(&["pause", "-odd"]).contains("-odd is paused"));
 }
 
+/// A49, A53.
 #[tokio::test]
 async fn checks_answer_with_their_exit_code() {
     let s = Setup::new();
@@ -148,6 +150,7 @@ fn without_redis_it_says_so_and_ends_with_69() {
     assert_eq!(wrong.status.code(), Some(78));
 }
 
+/// A52.
 #[test]
 fn doctor_names_what_is_wrong() {
     let s = Setup::new();
@@ -267,4 +270,105 @@ async fn the_dashboard_is_not_opened_to_others_without_a_password() {
     let refused = setup.kiqctl(&["web", "--listen", "0.0.0.0:0"]);
     assert_eq!(refused.status.code(), Some(2), "{refused:?}");
     assert!(String::from_utf8_lossy(&refused.stderr).contains("KIQ_WEB_PASSWORD"), "{refused:?}");
+}
+
+#[tokio::test]
+async fn scheduled_jobs_are_put_off_and_brought_forward() {
+    let s = Setup::new();
+    s.schedule(2).await;
+
+    let both = s.kiqctl(&["reschedule", "scheduled", "args.0:1", "--in", "1h", "--at", "2030-01-01T00:00:00Z", "-y"]);
+    assert_eq!(both.status.code(), Some(2));
+    assert_eq!(s.kiqctl(&["reschedule", "scheduled", "args.0:1", "-y"]).status.code(), Some(2));
+    assert_eq!(s.kiqctl(&["reschedule", "scheduled", "--all", "--at", "soon", "-y"]).status.code(), Some(2));
+    let dead = s.kiqctl(&["reschedule", "dead", "--all", "--in", "1h", "-y"]);
+    assert!(String::from_utf8_lossy(&dead.stderr).contains("jobs of dead cannot be told to reschedule"));
+
+    let at = "2031-05-06T07:08:09Z";
+    assert_eq!(s.says(&["reschedule", "scheduled", "args.0:1", "--at", at, "-y"]), "reschedule: 1 done\n");
+    assert_eq!(s.says(&["reschedule", "scheduled", "args.0:2", "--in", "1h", "-y"]), "reschedule: 1 done\n");
+    let jobs = s.json(&["scheduled"]);
+    assert_eq!((&jobs["jobs"][1]["at"], &jobs["jobs"][1]["payload"]["args"][0]), (&at.into(), &1.into()));
+    let soon = kiq::Timestamp::parse_iso(jobs["jobs"][0]["at"].as_str().unwrap()).unwrap();
+    let in_an_hour = kiq::Clock::system().now() + Duration::from_secs(3600);
+    assert!(in_an_hour.since(soon) < Duration::from_secs(600), "{soon}");
+}
+
+#[kiq::job(queue = "mail")]
+async fn read_mail(user_id: u64) {
+    drop(user_id.to_string());
+}
+
+/// A job of a class that is gone, and one of a class that a worker said it knows.
+#[tokio::test]
+async fn jobs_that_no_program_knows_are_found_and_the_doctor_names_them() {
+    let s = Setup::new();
+    let _ = ReadMail::enqueue(7).on(&s.client).await.unwrap();
+    assert!(s.says(&["unknown"]).contains("no worker of kiq has said in the last hour what it knows"));
+    let worker = kiq::Worker::builder().client(s.client.clone()).queues(["idle"]).build().unwrap();
+    let mut events = kiq_testing::Events::of(&worker);
+    let gone = r#"{"class":"ChargeCrad","queue":"mail","args":[],"jid":"b0db","created_at":1.5}"#;
+    redis::cmd("LPUSH").arg("queue:mail").arg(gone).exec(&mut s.server.connection()).unwrap();
+
+    let test = async {
+        events.until(|event| matches!(event, kiq::Event::Ready)).await;
+        let inspector = Inspector::new(&s.client);
+        while inspector.unknown_jobs(100).await.unwrap().known == 0 {}
+        let unknown = inspector.unknown_jobs(100).await.unwrap();
+        assert_eq!((unknown.read, unknown.is_complete, unknown.classes.len()), (2, true, 1));
+    };
+    worker.run_until(test).await.unwrap();
+
+    let said = s.says(&["unknown"]);
+    assert!(said.contains("ChargeCrad") && said.contains("b0db") && said.contains("never"), "{said}");
+    assert!(!said.contains("ReadMail"), "{said}");
+    let doctor = s.kiqctl(&["doctor"]);
+    let said = String::from_utf8_lossy(&doctor.stdout).into_owned();
+    assert!(said.contains("no program of kiq knows the class ChargeCrad of 1 job in queue mail"), "{said}");
+    assert_eq!(doctor.status.code(), Some(1));
+    assert!(said.contains("0 processes, 1 queue\n"), "{said}");
+}
+
+/// What a search says it read is what there is, not the size of its steps.
+#[tokio::test]
+async fn a_search_says_how_much_it_read() {
+    let s = Setup::new();
+    s.schedule(3).await;
+    let receipt = SendMail::enqueue(9).on(&s.client).await.unwrap();
+    let inspector = Inspector::new(&s.client);
+    let kiq::inspect::Whereabouts::NotFound { read, is_complete } = inspector.find("nobody", 100).await.unwrap() else {
+        panic!("found")
+    };
+    assert_eq!((read, is_complete), (4, true));
+    // Small sets do not use up the budget that the queue needs.
+    assert!(matches!(inspector.find(receipt.jid.as_str(), 5).await.unwrap(), kiq::inspect::Whereabouts::Waits { .. }));
+}
+
+/// A50: a watch tells each look, calls its hook at each change, and outlives an outage of Redis.
+#[test]
+fn a_check_that_is_repeated_tells_each_look_and_each_change() {
+    use std::io::{BufRead as _, BufReader};
+    let mut s = Setup::new();
+    let log = s.server.folder().join("hooks");
+    let hook = format!("echo $KIQ_CHECK >> {}", log.display());
+    let mut watch = command()
+        .args(["check", "dead", "--max", "0", "--every", "1s", "--hook", &hook])
+        .env("REDIS_URL", s.server.url())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(watch.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let mut until = |words: &str| lines.find(|line| line.starts_with(words)).unwrap();
+
+    assert_eq!(until("ok:"), "ok: 0 jobs in dead (at most 0)");
+    redis::cmd("ZADD").arg("dead").arg(1).arg("{}").exec(&mut s.server.connection()).unwrap();
+    assert_eq!(until("FAILED:"), "FAILED: 1 job in dead (at most 0)");
+    redis::cmd("DEL").arg("dead").exec(&mut s.server.connection()).unwrap();
+    assert_eq!(until("ok:"), "ok: 0 jobs in dead (at most 0)");
+    s.server.kill();
+    assert!(until("FAILED:").contains("no answer from"));
+    watch.kill().unwrap();
+    watch.wait().unwrap();
+    assert_eq!(std::fs::read_to_string(log).unwrap(), "failed\npassed\nfailed\n");
 }

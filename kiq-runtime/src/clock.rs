@@ -65,8 +65,16 @@ impl Timestamp {
         }
     }
 
-    /// From an ISO-8601 instant such as `2026-11-23T16:37:28Z`.
-    pub(crate) fn parse_iso(text: &str) -> Option<Self> {
+    /// From an ISO-8601 instant such as `2026-11-23T16:37:28Z`; `None` for what is none.
+    ///
+    /// # Examples
+    /// ```
+    /// use kiq::Timestamp;
+    ///
+    /// assert_eq!(Timestamp::parse_iso("1970-01-01T01:00:01+01:00"), Some(Timestamp::from_micros(1_000_000)));
+    /// assert_eq!(Timestamp::parse_iso("tomorrow"), None);
+    /// ```
+    pub fn parse_iso(text: &str) -> Option<Self> {
         let time: jiff::Timestamp = text.parse().ok()?;
         Some(Timestamp(time.as_microsecond()))
     }

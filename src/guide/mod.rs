@@ -1,5 +1,8 @@
 //! Guides, by what one wants to do. Their code is compiled and run with the tests.
 
+#[doc = include_str!("beginning.md")]
+pub mod beginning {}
+
 #[cfg_attr(any(feature = "web", not(doctest)), doc = include_str!("dashboard.md"))]
 pub mod dashboard {}
 

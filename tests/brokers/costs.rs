@@ -1,5 +1,5 @@
-//! What the inspector's methods say they cost, held against the commands that Redis counts: with ten jobs in each place, and
-//! with a hundred thousand.
+//! C9 of the features, and A48: what the inspector's methods say they cost, held against the commands that Redis counts: with
+//! ten jobs in each place, and with a hundred thousand.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -100,6 +100,7 @@ async fn with(jobs: usize) {
         "histograms, 600 minutes" => inspector.histograms(&ran, &["B", "D"]), [("mget", 2)];
         "histograms, 72 h" => inspector.histograms(&ran_in_days, &["B"]), [];
         "deploys" => inspector.deploys(Duration::from_secs(86_400)), [("hgetall", 2)];
+        "unknown_jobs" => inspector.unknown_jobs(0), [("zrange", 1), ("smembers", 2), ("llen", 1), ("lindex", 1)];
         "store_info" => inspector.store_info(), [("info", 1)];
         "clear" => inspector.clear(&Place::Queue("none".to_owned())), [("evalsha", 1), ("llen", 1), ("srem", 1), ("unlink", 1)];
     }
@@ -159,7 +160,10 @@ async fn with(jobs: usize) {
     let sent = commands(&s, async { drop(count.count(usize::MAX).await.unwrap()) }).await;
     let zscans = sent["zscan"];
     // The server answers somewhat more or less than it is asked for.
-    assert!(sent.len() == 1 && (1..=2 * scans(500)).contains(&zscans), "{jobs}: {sent:?}");
+    assert!((1..=2 * scans(500)).contains(&zscans), "{jobs}: {sent:?}");
+    // A set that is read in one step is counted, too.
+    let counted = if scans(500) == 1 { 2 } else { 1 };
+    assert!(sent.len() <= counted && sent.get("zcard").is_none_or(|zcards| *zcards == 1), "{jobs}: {sent:?}");
     let sent = commands(&s, async { drop(count.count(2000).await.unwrap()) }).await;
     assert!(sent["zscan"] <= 4, "a count keeps to its budget: {sent:?}");
 }

@@ -1,15 +1,16 @@
 //! Commands that act: on jobs they count first, and ask.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::time::Duration;
 
 use clap::ArgMatches;
-use kiq::Inspector;
 use kiq::inspect::{Act, Begun, By, Count, OperationId, Selection, Signal};
+use kiq::{Inspector, Timestamp};
 use serde_json::{Value, json};
 
 use super::{look, number, text};
 use crate::args;
-use crate::output::{Fault, Output, print};
+use crate::output::{Fault, Output, count_of, print};
 
 pub(super) async fn on_jobs(
     inspector: &Inspector,
@@ -20,6 +21,7 @@ pub(super) async fn on_jobs(
     let act = match command {
         "retry" => Act::Retry,
         "kill" => Act::Kill,
+        "reschedule" => Act::Reschedule { at: when(inspector, given) },
         _ => Act::Delete,
     };
     let place = args::place(text(given, "place"));
@@ -78,10 +80,16 @@ pub(super) async fn on_jobs(
     })
 }
 
+/// `--at`, or `--in` from now.
+fn when(inspector: &Inspector, given: &ArgMatches) -> Timestamp {
+    let from_now = || inspector.now() + given.get_one::<Duration>("in").copied().unwrap_or_default();
+    given.get_one::<Timestamp>("at").copied().unwrap_or_else(from_now)
+}
+
 fn counted(count: &Count) -> String {
     match count.is_complete {
-        true => format!("{} jobs", count.matching),
-        false => format!("at least {} jobs ({} entries read)", count.matching, count.read),
+        true => count_of(count.matching, "job"),
+        false => format!("at least {} ({} read)", count_of(count.matching, "job"), count_of(count.read, "entry")),
     }
 }
 
@@ -99,7 +107,12 @@ fn tell_count(selection: &Selection, count: &Count, act: &Act, output: &Output) 
         } else {
             output.table(&["when", "class", "jid", "queue", "about"], &rows)
         };
-        format!("{} in {} match\n{table}", counted(count), selection.place())
+        format!(
+            "{} in {} {}\n{table}",
+            counted(count),
+            selection.place(),
+            if count.matching == 1 { "matches" } else { "match" }
+        )
     })
 }
 

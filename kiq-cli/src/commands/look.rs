@@ -8,7 +8,7 @@ use kiq::{Inspector, Payload, Timestamp};
 use serde_json::{Value, json};
 
 use super::{number, text};
-use crate::output::{Fault, Output, length, relative};
+use crate::output::{Fault, Output, count_of, length, relative};
 
 pub(super) async fn stats(inspector: &Inspector, given: &ArgMatches, output: &Output) -> Result<(), Fault> {
     let days = given.get_one::<u16>("days").copied().unwrap_or(7);
@@ -138,7 +138,7 @@ fn show(found: &[Found], output: &Output, read: Option<(usize, bool)>) -> Result
             false => output.table(&["when", "class", "jid", "queue", "about"], &rows(found, now)),
         };
         if let Some((read, false)) = read {
-            out.push_str(&format!("({read} entries read; there are more)\n"));
+            out.push_str(&format!("({} read; there are more)\n", count_of(read, "entry")));
         }
         out
     })
@@ -258,6 +258,49 @@ pub(super) async fn metrics(inspector: &Inspector, given: &ArgMatches, output: &
                 output.table(&["class", "runs", "failed", "total", "mean"], &totals.iter().map(row).collect::<Vec<_>>())
             }
         }
+    })
+}
+
+pub(super) async fn unknown(inspector: &Inspector, given: &ArgMatches, output: &Output) -> Result<(), Fault> {
+    let (unknown, now) = (inspector.unknown_jobs(number(given, "budget")).await?, inspector.now());
+    let classes: Vec<Value> = unknown
+        .classes
+        .iter()
+        .map(|class| {
+            json!({
+                "class": class.class, "jobs": class.jobs, "places": class.places, "example": class.example,
+                "last_known": class.last_known.map(|at| at.to_string()), "may_be_rubys": class.may_be_rubys,
+            })
+        })
+        .collect();
+    let value =
+        json!({ "classes": classes, "known": unknown.known, "read": unknown.read, "complete": unknown.is_complete });
+    output.say(&value, || {
+        let row = |class: &kiq::inspect::UnknownClass| {
+            let known = class.last_known.map_or("never".to_owned(), |at| relative(at, now));
+            let about = if class.may_be_rubys { "a Sidekiq serves its queue" } else { "" };
+            let name = if class.class.is_empty() { "(no job)" } else { &class.class };
+            let cells = [name.to_owned(), class.jobs.to_string(), known, class.example.clone()];
+            cells.into_iter().chain([class.places.join(" "), about.to_owned()]).collect()
+        };
+        let read = count_of(unknown.read, "entry");
+        let rows: Vec<Vec<String>> = unknown.classes.iter().map(row).collect();
+        let mut text = match (rows.is_empty(), unknown.is_complete) {
+            (true, true) => format!("every job of {read} is known to a program of kiq\n"),
+            (true, false) => {
+                format!("every job of the {read} that were read is known to a program of kiq; there are more\n")
+            }
+            (false, _) => output.table(&["class", "jobs", "last known", "for example", "in", ""], &rows),
+        };
+        if !rows.is_empty() && unknown.known == 0 {
+            text.push_str(
+                "(no worker of kiq has said in the last hour what it knows: start one, or these are Ruby's)\n",
+            );
+        }
+        if !rows.is_empty() && !unknown.is_complete {
+            text.push_str(&format!("({read} were read; there are more)\n"));
+        }
+        text
     })
 }
 

@@ -66,6 +66,9 @@ pub trait Browse: fmt::Debug + Send + Sync + 'static {
     /// The marks of deploys in a span of time, the earliest first.
     fn deploys(&self, from: Timestamp, to: Timestamp) -> BoxFuture<'_, Result<Vec<Deploy>, BrokerError>>;
 
+    /// The classes of jobs that programs said they know, and when one last did; some thousands at most.
+    fn known_jobs(&self) -> BoxFuture<'_, Result<Vec<(String, Timestamp)>, BrokerError>>;
+
     /// What the store says of itself; `None` for what it has no word for.
     fn store_info(&self) -> BoxFuture<'_, Result<StoreInfo, BrokerError>>;
 }
@@ -268,6 +271,8 @@ pub struct StoreInfo {
     pub version: Option<String>,
     /// Bytes in use.
     pub used_memory: Option<u64>,
+    /// The most bytes that were ever in use.
+    pub peak_memory: Option<u64>,
     /// The most bytes it may use; `None` without a limit.
     pub max_memory: Option<u64>,
     /// Programs connected to it.

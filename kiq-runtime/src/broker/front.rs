@@ -83,6 +83,10 @@ impl<T: Front> Browse for T {
         self.behind().deploys(from, to)
     }
 
+    fn known_jobs(&self) -> BoxFuture<'_, Result<Vec<(String, Timestamp)>, BrokerError>> {
+        self.behind().known_jobs()
+    }
+
     fn store_info(&self) -> BoxFuture<'_, Result<StoreInfo, BrokerError>> {
         self.behind().store_info()
     }

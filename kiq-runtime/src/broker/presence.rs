@@ -35,6 +35,15 @@ pub trait Presence: fmt::Debug + Send + Sync + 'static {
         Box::pin(async { Ok(None) })
     }
 
+    /// Says which jobs the process's program knows, by class. The default keeps it to itself.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    fn knows<'a>(&'a self, jobs: &'a [&'a str], at: Timestamp) -> BoxFuture<'a, Result<(), BrokerError>> {
+        let _ = (jobs, at);
+        Box::pin(async { Ok(()) })
+    }
+
     /// Says good-bye: puts back whatever the process still owns, and removes its record.
     ///
     /// # Errors
@@ -204,5 +213,21 @@ impl Signal {
             Signal::Stop => "TERM",
             Signal::Dump => "TTIN",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Identity;
+
+    /// C20 of the table of bad configurations.
+    #[test]
+    fn two_workers_of_one_process_have_names_of_their_own() {
+        let (one, other) = (Identity::of_this_process(), Identity::of_this_process());
+        assert_ne!(one, other);
+        assert_eq!(
+            one.as_str().rsplit_once(':').map(|(rest, _)| rest),
+            other.as_str().rsplit_once(':').map(|(rest, _)| rest)
+        );
     }
 }

@@ -117,8 +117,8 @@ pub enum Explanation {
 impl Inspector {
     /// Looks for a job where processes say what they run, among retries, dead and scheduled, and in the queues, reading `budget`
     /// entries at most, more or less: of each place a part in turn, so that a long one does not hide the others. In Redis: as
-    /// [`running`](Inspector::running), one `ZSCAN` or `LRANGE` for 1,000 entries, and as [`queues`](Inspector::queues);
-    /// O(entries).
+    /// [`running`](Inspector::running), one `ZSCAN` or `LRANGE` for 1,000 entries (and a
+    /// `ZCARD` for a set that is smaller), and as [`queues`](Inspector::queues); O(entries).
     ///
     /// # Errors
     /// When the store does not answer.
@@ -246,7 +246,7 @@ impl fmt::Display for Explanation {
             }
             Explanation::NobodyServes { queue, processes } => write!(
                 f,
-                "it waits in queue {queue}, which none of the {processes} living processes serves; start one with `-q {queue}`"
+                "it waits in queue {queue}, which no worker process serves, of {processes} that live; start one with `-q {queue}`"
             ),
             Explanation::AllAreQuiet { queue, processes } => write!(
                 f,

@@ -13,6 +13,7 @@ mod numbers;
 mod operations;
 mod page;
 mod selection;
+mod unknown;
 mod walk;
 
 use std::fmt;
@@ -43,6 +44,7 @@ pub use operations::{
 };
 pub use page::{Page, PageOf};
 pub use selection::{Count, Selection};
+pub use unknown::{UnknownClass, UnknownJobs};
 pub use walk::{Cursor, EntryKey, KeyError};
 
 /// How far back `since:deploy` looks.

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use crate::broker::{Beat, Heard};
 
-use super::{Phase, Shared, fitness, gauges, poller, reclaimer, tally, ticker, watchdog};
+use super::{Phase, Shared, fitness, gauges, knowledge, poller, reclaimer, tally, ticker, watchdog};
 
 /// The background duties at work.
 #[derive(Debug)]
@@ -50,6 +50,7 @@ pub(super) fn start_duties(shared: &Arc<Shared>) -> std::io::Result<Duties> {
                 ticker::tick_or(stopped.clone(), &shared.beat_soon, async || beat(&shared, &mut was_well).await),
                 ticker::tick(stopped.clone(), async || reclaimer::reclaim(&shared).await),
                 ticker::tick(stopped.clone(), async || fitness::look(&shared, &mut known).await),
+                ticker::tick(stopped.clone(), async || knowledge::tell(&shared).await),
                 ticker::tick(stopped.clone(), async || gauges::look(&shared).await),
                 ticker::tick(stopped.clone(), async || watchdog::look(&shared, &mut told)),
                 poll_while_running(&shared, stopped.clone()),

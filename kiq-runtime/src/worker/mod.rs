@@ -16,6 +16,7 @@ mod fitness;
 mod gauges;
 pub mod health;
 mod heartbeat;
+mod knowledge;
 mod order;
 mod pauses;
 mod perform;

@@ -100,6 +100,14 @@ pub(super) fn clock(at: Timestamp) -> String {
     at.to_string().get(11..16).unwrap_or_default().to_owned()
 }
 
+/// `16:40`; with its day in a time of more than one: `24 Nov 16:40`.
+pub(super) fn moment(at: Timestamp, from: Timestamp, to: Timestamp) -> String {
+    match to.since(from) > std::time::Duration::from_secs(86_400) {
+        true => format!("{} {}", day(at), clock(at)),
+        false => clock(at),
+    }
+}
+
 /// `24 Nov`.
 fn day(at: Timestamp) -> String {
     let shown = When::new(at, at + std::time::Duration::from_secs(86_400)).clock;
@@ -173,6 +181,8 @@ mod tests {
         assert_eq!(labels(1, 6), ["15:45", "16:00", "16:15", "16:30"]);
         assert_eq!(labels(72, 6), ["21 Nov", "22 Nov", "23 Nov"]);
         assert!(labels(8, 4).len() <= 4);
+        let hours = |hours: u64| moment(now, now - std::time::Duration::from_secs(hours * 3600), now);
+        assert_eq!([hours(8), hours(72)], ["16:37", "23 Nov 16:37"]);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use plotters::element::{Circle, PathElement, Polygon, Text};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color as _, IntoFont as _, RGBColor, ShapeStyle, TRANSPARENT, TextStyle};
 
-use super::axis::{Axis, clock, time_label};
+use super::axis::{Axis, moment, time_label};
 use super::pen::{Ink, Pen, TEXT};
 use super::{ChartError, Figure, Mark, NARROW, Table, both};
 
@@ -170,11 +170,18 @@ impl Line<'_> {
         }
         let known: Vec<f64> = groups.iter().filter(|group| group.is_known).map(|group| group.mean).collect();
         let mean = label(known.iter().sum::<f64>() / known.len().max(1) as f64);
-        let (most, from, unit) = (label(height(&top)), clock(top.at), self.unit);
+        let (most, from, unit) = (label(height(&top)), self.moment(top.at), self.unit);
         match is_one {
             true => format!("On average {mean} {unit}, most at {from}: {most}."),
             false => format!("{} is highest: on average {mean}, most at {from}: {most}.", series.name),
         }
+    }
+
+    /// A moment of it.
+    fn moment(&self, at: Timestamp) -> String {
+        let points = self.series.first().map(|series| series.points.as_slice()).unwrap_or_default();
+        let end = |point: Option<&(Timestamp, Option<f64>)>| point.map_or(at, |(at, _)| *at);
+        moment(at, end(points.first()), end(points.last()))
     }
 
     fn table(&self) -> Table {
@@ -187,12 +194,8 @@ impl Line<'_> {
         let rows = columns.first().map(Vec::len).unwrap_or_default();
         let row = |index: usize| {
             let groups = columns.iter().filter_map(|column| column.get(index));
-            let mut row = vec![
-                columns
-                    .first()
-                    .and_then(|column| column.get(index))
-                    .map_or(String::new(), |group| time_label(group.at.as_micros() as f64)),
-            ];
+            let at = columns.first().and_then(|column| column.get(index)).map(|group| self.moment(group.at));
+            let mut row = vec![at.unwrap_or_default()];
             let shown = |group: &Group, value: f64| if group.is_known { (self.label)(value) } else { String::new() };
             let is_one = self.series.len() == 1;
             for group in groups {

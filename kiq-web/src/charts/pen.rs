@@ -37,33 +37,34 @@ pub(super) enum Ink {
 impl Ink {
     pub(super) const fn color(self) -> RGBColor {
         match self {
-            Ink::Label => RGBColor(0, 0, 0),
-            Ink::Grid => RGBColor(1, 0, 0),
-            Ink::Axis => RGBColor(2, 0, 0),
-            Ink::Mark => RGBColor(3, 0, 0),
-            Ink::Series(number) => RGBColor(4, number, 0),
-            Ink::Band => RGBColor(5, 0, 0),
-            Ink::Fill => RGBColor(6, 0, 0),
-            Ink::Rule => RGBColor(7, 0, 0),
+            // The first number is the layer, the lowest below.
+            Ink::Grid => RGBColor(0, 0, 0),
+            Ink::Axis => RGBColor(1, 0, 0),
+            Ink::Band => RGBColor(2, 0, 0),
+            Ink::Fill => RGBColor(3, 0, 0),
+            Ink::Mark => RGBColor(4, 0, 0),
+            Ink::Series(number) => RGBColor(5, number, 0),
+            Ink::Rule => RGBColor(6, 0, 0),
+            Ink::Label => RGBColor(7, 0, 0),
             Ink::Name => RGBColor(8, 0, 0),
         }
     }
 
     fn class(color: BackendColor) -> &'static str {
         match color.rgb {
-            (0, ..) => "l",
-            (1, ..) => "g",
-            (2, ..) => "a",
-            (3, ..) => "m",
-            (4, 0, _) => "s s1",
-            (4, 1, _) => "s s2",
-            (4, 2, _) => "s s3",
-            (4, 3, _) => "s s4",
-            (4, 4, _) => "s s5",
-            (4, ..) => "s s6",
-            (5, ..) => "b",
-            (6, ..) => "f",
-            (7, ..) => "r",
+            (0, ..) => "g",
+            (1, ..) => "a",
+            (2, ..) => "b",
+            (3, ..) => "f",
+            (4, ..) => "m",
+            (5, 0, _) => "s s1",
+            (5, 1, _) => "s s2",
+            (5, 2, _) => "s s3",
+            (5, 3, _) => "s s4",
+            (5, 4, _) => "s s5",
+            (5, ..) => "s s6",
+            (6, ..) => "r",
+            (7, ..) => "l",
             _ => "n",
         }
     }
@@ -73,8 +74,8 @@ impl Ink {
 pub(super) struct Pen<'a> {
     out: &'a mut String,
     size: (u32, u32),
-    /// Straight lines and bars, by class.
-    paths: BTreeMap<&'static str, String>,
+    /// Lines and bars, by layer and class.
+    paths: BTreeMap<(u8, &'static str), String>,
     /// Dots, by their radius in tenths.
     dots: BTreeMap<u32, String>,
 }
@@ -84,8 +85,8 @@ impl<'a> Pen<'a> {
         Pen { out, size: (width, height), paths: BTreeMap::new(), dots: BTreeMap::new() }
     }
 
-    fn path(&mut self, class: &'static str) -> &mut String {
-        self.paths.entry(class).or_default()
+    fn path(&mut self, color: BackendColor) -> &mut String {
+        self.paths.entry((color.rgb.0, Ink::class(color))).or_default()
     }
 }
 
@@ -104,7 +105,7 @@ impl DrawingBackend for Pen<'_> {
 
     /// Writes what was joined.
     fn present(&mut self) -> Drawn {
-        for (class, path) in std::mem::take(&mut self.paths) {
+        for ((_, class), path) in std::mem::take(&mut self.paths) {
             let _ = write!(self.out, "<path class=\"{class}\" d=\"{path}\"/>");
         }
         for (tenths, path) in std::mem::take(&mut self.dots) {
@@ -124,7 +125,7 @@ impl DrawingBackend for Pen<'_> {
 
     fn draw_rect<S: BackendStyle>(&mut self, from: BackendCoord, to: BackendCoord, style: &S, _fill: bool) -> Drawn {
         let (width, height) = (to.0 - from.0, to.1 - from.1);
-        let _ = write!(self.path(Ink::class(style.color())), "M{} {}h{width}v{height}h{}z", from.0, from.1, -width);
+        let _ = write!(self.path(style.color()), "M{} {}h{width}v{height}h{}z", from.0, from.1, -width);
         Ok(())
     }
 
@@ -132,7 +133,7 @@ impl DrawingBackend for Pen<'_> {
         if style.color().alpha == 0.0 {
             return Ok(());
         }
-        let out = self.path(Ink::class(style.color()));
+        let out = self.path(style.color());
         let mut last: Option<BackendCoord> = None;
         for (x, y) in path {
             let _ = match last {
@@ -158,7 +159,7 @@ impl DrawingBackend for Pen<'_> {
 
     fn fill_polygon<S: BackendStyle, I: IntoIterator<Item = BackendCoord>>(&mut self, path: I, style: &S) -> Drawn {
         self.draw_path(path, style)?;
-        self.path(Ink::class(style.color())).push('z');
+        self.path(style.color()).push('z');
         Ok(())
     }
 

@@ -144,6 +144,11 @@ impl Browse for MemoryBroker {
         answer(store.deploys.iter().filter(|deploy| (from..=to).contains(&deploy.at)).cloned().collect())
     }
 
+    fn known_jobs(&self) -> BoxFuture<'_, Result<Vec<(String, Timestamp)>, BrokerError>> {
+        let known = &self.shared.store().known;
+        answer(known.iter().map(|(class, at)| (class.clone(), *at)).collect())
+    }
+
     fn store_info(&self) -> BoxFuture<'_, Result<StoreInfo, BrokerError>> {
         answer(StoreInfo::default())
     }

@@ -78,6 +78,8 @@ struct Store {
     paused: BTreeSet<String>,
     minutes: Minutes,
     deploys: Vec<Deploy>,
+    /// Classes that programs know, and when one last said so.
+    known: BTreeMap<String, Timestamp>,
     logbook: Book,
 }
 
@@ -586,6 +588,13 @@ impl Presence for MemoryConsumer {
     fn record<'a>(&'a self, runs: &'a [ClassRuns], at: Timestamp) -> BoxFuture<'a, Result<(), BrokerError>> {
         Box::pin(async move {
             self.shared.store().minutes.add(runs, at);
+            Ok(())
+        })
+    }
+
+    fn knows<'a>(&'a self, jobs: &'a [&'a str], at: Timestamp) -> BoxFuture<'a, Result<(), BrokerError>> {
+        Box::pin(async move {
+            self.shared.store().known.extend(jobs.iter().map(|job| ((*job).to_owned(), at)));
             Ok(())
         })
     }

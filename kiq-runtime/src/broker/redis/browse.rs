@@ -121,7 +121,15 @@ impl RedisBroker {
             .collect();
         // A position is any number of 64 bits.
         let position = text(position).and_then(|position| position.parse().ok()).unwrap_or(0);
-        let read = from.count.max(entries.len());
+        let read = match containing {
+            None => entries.len(),
+            // The server does not say how many it left out. Of a set that was done in one step it is the rest.
+            Some(_) if from.position == 0 && position == 0 => {
+                let mut size = redis::cmd("ZCARD");
+                reply::count(&self.link.ask(size.arg(keys::set(set)).clone()).await?)
+            }
+            Some(_) => from.count.max(entries.len()),
+        };
         Ok(Scanned { entries, read, next: (position != 0).then_some(position) })
     }
 
@@ -133,6 +141,7 @@ impl RedisBroker {
         Ok(StoreInfo {
             version: version.map(|version| version.trim().to_owned()),
             used_memory: number("used_memory"),
+            peak_memory: number("used_memory_peak"),
             max_memory: number("maxmemory").filter(|bytes| *bytes > 0),
             clients: number("connected_clients"),
             max_clients: number("maxclients"),
@@ -257,6 +266,10 @@ impl Browse for RedisBroker {
 
     fn deploys(&self, from: Timestamp, to: Timestamp) -> BoxFuture<'_, Result<Vec<Deploy>, BrokerError>> {
         Box::pin(async move { Ok(self.read_deploys(from, to).await?) })
+    }
+
+    fn known_jobs(&self) -> BoxFuture<'_, Result<Vec<(String, Timestamp)>, BrokerError>> {
+        Box::pin(async move { Ok(self.read_known().await?) })
     }
 
     fn store_info(&self) -> BoxFuture<'_, Result<StoreInfo, BrokerError>> {

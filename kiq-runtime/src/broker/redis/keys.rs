@@ -102,6 +102,10 @@ pub(super) fn guard(key: &str) -> String {
     format!("kiq:once:{key}")
 }
 
+/// Sorted set of the classes that programs know, by when one last said so. Written by workers at their start and every ten
+/// minutes.
+pub(super) const KNOWN: &str = "kiq:known";
+
 /// Set of identities that may own batches. Written by heartbeats; a name leaves it after its last batch.
 pub(super) const OWNERS: &str = "kiq:owners";
 

@@ -8,6 +8,7 @@ mod check;
 mod consumer;
 mod held;
 mod keys;
+mod known;
 mod link;
 mod logbook;
 mod manage;

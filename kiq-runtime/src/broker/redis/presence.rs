@@ -15,7 +15,7 @@ use crate::job::BoxFuture;
 
 use super::consumer::RedisConsumer;
 use super::link::LinkError;
-use super::{check, keys, metrics, reply, scripts, text};
+use super::{check, keys, known, metrics, reply, scripts, text};
 
 /// How long a process's record outlives its last heartbeat, in seconds: Sidekiq's readers go by it.
 const RECORD_TTL: u32 = 60;
@@ -151,6 +151,10 @@ impl Presence for RedisConsumer {
 
     fn record<'a>(&'a self, runs: &'a [ClassRuns], at: Timestamp) -> BoxFuture<'a, Result<(), BrokerError>> {
         Box::pin(async move { Ok(metrics::write(&self.pulse, runs, at).await?) })
+    }
+
+    fn knows<'a>(&'a self, jobs: &'a [&'a str], at: Timestamp) -> BoxFuture<'a, Result<(), BrokerError>> {
+        Box::pin(async move { Ok(known::write(&self.pulse, jobs, at).await?) })
     }
 
     fn unfit(&self) -> BoxFuture<'_, Result<Option<String>, BrokerError>> {
