@@ -23,8 +23,10 @@
 //! # What it costs
 //! Each page says in its module which commands it sends to Redis. What all pages show is read once in 2 seconds, however many
 //! people look, and not at all an hour after the last one did.
+#![doc = include_str!("api.md")]
 #![warn(unreachable_pub)]
 
+mod api;
 mod app;
 mod asked;
 mod assets;

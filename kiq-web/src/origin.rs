@@ -2,7 +2,7 @@
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
-use axum::http::header::{AUTHORIZATION, COOKIE, ORIGIN};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, ORIGIN};
 use axum::http::{HeaderMap, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
@@ -76,6 +76,10 @@ async fn checked(app: &Shared, request: Request) -> Result<Request, Fault> {
     if is_bearer(request.headers()) {
         return Ok(request);
     }
+    if request.extensions().get::<Spot>().is_some_and(|spot| spot.path.starts_with("api/")) {
+        from_a_program(request.headers())?;
+        return Ok(request);
+    }
     same_origin(request.headers())?;
     let (parts, body) = request.into_parts();
     let body = to_bytes(body, LONGEST_FORM).await.map_err(|_| Fault::TooLarge)?;
@@ -95,6 +99,22 @@ async fn checked(app: &Shared, request: Request) -> Result<Request, Fault> {
 fn is_bearer(headers: &HeaderMap) -> bool {
     let scheme = headers.get(AUTHORIZATION).and_then(|header| header.as_bytes().get(..7));
     scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"bearer "))
+}
+
+/// A page of another site can send neither of these headers: the browser asks first whether it may, and nobody says so. What a
+/// browser says of where a request comes from counts besides.
+fn from_a_program(headers: &HeaderMap) -> Result<(), Fault> {
+    let kind = headers.get(CONTENT_TYPE).map(|kind| kind.as_bytes()).unwrap_or_default();
+    let is_json = kind.get(..16).is_some_and(|kind| kind.eq_ignore_ascii_case(b"application/json"));
+    if !is_json || !headers.contains_key("x-kiq-api") {
+        return Err(Fault::forbidden(
+            "a program has to send the headers `Content-Type: application/json` and `X-Kiq-Api: 1`, which no page of another site can",
+        ));
+    }
+    match headers.contains_key("sec-fetch-site") || headers.contains_key(ORIGIN) {
+        true => same_origin(headers),
+        false => Ok(()),
+    }
 }
 
 /// What the browser says of where the form stood. Browsers leave `Sec-Fetch-Site` out on plain HTTP to a name.

@@ -13,9 +13,10 @@ use crate::app::Shared;
 use crate::auth::{Operator, Verb};
 use crate::fault::Fault;
 use crate::pages::{
-    busy, class, help, job, jobs, metrics, overview, preferences, process, queue, queues, search, sidekiq,
+    busy, class, help, job, jobs, metrics, operations, overview, preferences, preview, process, queue, queues, search,
+    set, sidekiq,
 };
-use crate::{assets, live};
+use crate::{api, assets, live};
 
 /// What everybody may have.
 pub(crate) fn open() -> Router<Shared> {
@@ -35,6 +36,45 @@ pub(crate) fn pages(app: &Shared) -> Router<Shared> {
         .route("/queues/{name}/pause", act.on(Verb::Pause, queue::pause))
         .route("/queues/{name}/resume", act.on(Verb::Resume, queue::resume))
         .route("/queues/{name}/clear", get(queue::ask_clear).merge(act.on(Verb::Clear, queue::clear)))
+        .route("/queues/{name}/preview", post(preview::ask))
+        .route("/queues/{name}/apply", post(preview::apply))
+        .route("/retries", get(set::show))
+        .route("/retries/preview", post(preview::ask))
+        .route("/retries/apply", post(preview::apply))
+        .route("/scheduled", get(set::show))
+        .route("/scheduled/preview", post(preview::ask))
+        .route("/scheduled/apply", post(preview::apply))
+        .route("/dead", get(set::show))
+        .route("/dead/preview", post(preview::ask))
+        .route("/dead/apply", post(preview::apply))
+        .route("/operations", get(operations::list))
+        .route("/operations/{id}", get(operations::show))
+        .route("/operations/{id}/stop", act.on(Verb::Undo, operations::stop))
+        .route("/operations/{id}/undo", act.on(Verb::Undo, operations::undo))
+        .route("/stats", get(api::stats))
+        .route("/stats/queues", get(api::stats_queues))
+        .route("/api/v1/queues", get(api::queues))
+        .route("/api/v1/queues/{name}/jobs", get(api::jobs))
+        .route("/api/v1/queues/{name}/count", post(api::count))
+        .route("/api/v1/queues/{name}/operations", post(api::begin))
+        .route("/api/v1/queues/{name}/pause", act.on(Verb::Pause, api::pause))
+        .route("/api/v1/queues/{name}/resume", act.on(Verb::Resume, api::resume))
+        .route("/api/v1/retries", get(api::jobs))
+        .route("/api/v1/retries/errors", get(api::errors))
+        .route("/api/v1/retries/count", post(api::count))
+        .route("/api/v1/retries/operations", post(api::begin))
+        .route("/api/v1/scheduled", get(api::jobs))
+        .route("/api/v1/scheduled/errors", get(api::errors))
+        .route("/api/v1/scheduled/count", post(api::count))
+        .route("/api/v1/scheduled/operations", post(api::begin))
+        .route("/api/v1/dead", get(api::jobs))
+        .route("/api/v1/dead/errors", get(api::errors))
+        .route("/api/v1/dead/count", post(api::count))
+        .route("/api/v1/dead/operations", post(api::begin))
+        .route("/api/v1/operations", get(api::operations))
+        .route("/api/v1/operations/{id}", get(api::operation))
+        .route("/api/v1/operations/{id}/stop", act.on(Verb::Undo, api::stop))
+        .route("/api/v1/operations/{id}/undo", act.on(Verb::Undo, api::undo))
         .route("/metrics", get(metrics::show))
         .route("/metrics/{class}", get(class::show))
         .route("/jobs", get(jobs::show))

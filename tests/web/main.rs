@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
 
 mod acting;
+mod api;
 mod asking;
 mod frame;
 mod guarding;
@@ -10,3 +11,4 @@ mod job;
 mod jobs;
 mod live;
 mod metrics;
+mod sets;

@@ -271,6 +271,8 @@ pub struct StoreInfo {
     pub version: Option<String>,
     /// Bytes in use.
     pub used_memory: Option<u64>,
+    /// The most bytes that were ever in use.
+    pub peak_memory: Option<u64>,
     /// The most bytes it may use; `None` without a limit.
     pub max_memory: Option<u64>,
     /// Programs connected to it.

@@ -79,6 +79,8 @@ pub enum Hide<'a> {
     Key(&'a str),
     /// All arguments of a class.
     Class(&'a str),
+    /// One argument of a class, counted from 0.
+    Argument(&'a str, usize),
 }
 
 #[derive(Clone, Debug)]
@@ -367,6 +369,11 @@ fn shown_args(job: &Payload, hidden: Option<&Hidden>) -> Value {
         if (hidden.0)(Hide::Class(job.class())) {
             return Value::Null;
         }
+        for (at, arg) in args.as_array_mut().into_iter().flatten().enumerate() {
+            if (hidden.0)(Hide::Argument(job.class(), at)) {
+                *arg = Value::Null;
+            }
+        }
         hide(&mut args, hidden);
     }
     args
@@ -533,6 +540,8 @@ mod tests {
             let filter = Filter::parse(text).unwrap();
             let masked = filter.clone().hiding(|hide| hide == Hide::Key("password"));
             let all_masked = filter.clone().hiding(|hide| hide == Hide::Class("Login"));
+            let first_masked = filter.clone().hiding(|hide| hide == Hide::Argument("Login", 0));
+            assert_eq!(first_masked.matches(&job, NOW), all_masked.matches(&job, NOW), "{text}");
             [filter, masked, all_masked].map(|filter| filter.matches(&job, NOW))
         };
         for text in ["hunter2", "args:hunter2", "args.0.password:hunter2", "password"] {

@@ -9,12 +9,15 @@ pub(crate) mod help;
 pub(crate) mod job;
 pub(crate) mod jobs;
 pub(crate) mod metrics;
+pub(crate) mod operations;
 pub(crate) mod overview;
 pub(crate) mod preferences;
+pub(crate) mod preview;
 pub(crate) mod process;
 pub(crate) mod queue;
 pub(crate) mod queues;
 pub(crate) mod search;
+pub(crate) mod set;
 pub(crate) mod sidekiq;
 
 use askama::Template;

@@ -5,7 +5,7 @@ use askama::Template;
 use axum::Extension;
 use axum::extract::{Query, State};
 use axum::response::Response;
-use kiq_runtime::inspect::{Filter, Found, JobSet, Place};
+use kiq_runtime::inspect::{FilterFault, Found, JobSet, Place};
 use kiq_runtime::job::Jid;
 use serde::Deserialize;
 
@@ -15,7 +15,7 @@ use crate::frame::Frame;
 use crate::guard::Spot;
 use crate::view::{count, query, segment};
 
-use super::{back, html};
+use super::{back, html, set};
 
 /// Entries that are read.
 const BUDGET: usize = 10_000;
@@ -68,8 +68,9 @@ pub(crate) async fn show(
     if page.q.is_empty() {
         return html(&page);
     }
-    let filter = match Filter::parse(&page.q) {
+    let filter = match set::filter(&app, &page.q).await {
         Ok(filter) => filter,
+        Err(FilterFault::Broker(error)) => return Err(error.into()),
         Err(error) => {
             page.fault = Some(error.to_string());
             return html(&page);

@@ -62,7 +62,7 @@ impl Masks {
     }
 
     /// Whether the values of that key are hidden.
-    fn hides_key(&self, key: &str) -> bool {
+    pub(crate) fn hides_key(&self, key: &str) -> bool {
         if self.shows_all {
             return false;
         }
@@ -71,7 +71,7 @@ impl Masks {
     }
 
     /// Whether all arguments of that class are hidden.
-    fn hides_class(&self, class: &str) -> bool {
+    pub(crate) fn hides_class(&self, class: &str) -> bool {
         self.classes.contains(class)
     }
 
@@ -108,6 +108,11 @@ impl Masks {
         self.arguments(class, args, None) != Masks::none().arguments(class, args, None)
     }
 
+    /// The arguments of a job for programs.
+    pub(crate) fn shown(&self, class: &str, args: &RawValue) -> serde_json::Value {
+        serde_json::from_str(&self.arguments(class, args, None)).unwrap_or_default()
+    }
+
     /// A whole record as JSON of several lines.
     pub(crate) fn record(&self, job: &Payload) -> String {
         let record = job.to_string();
@@ -124,7 +129,7 @@ impl Masks {
         text
     }
 
-    fn hides_argument(&self, class: &str, at: usize) -> bool {
+    pub(crate) fn hides_argument(&self, class: &str, at: usize) -> bool {
         self.positions.get(class).is_some_and(|hidden| hidden.contains(&at))
     }
 

@@ -1,11 +1,13 @@
 //! How values are shown: times, numbers, arguments, links.
 
 mod args;
+mod fields;
 mod link;
 mod number;
 mod time;
 
 pub(crate) use args::Masks;
+pub(crate) use fields::{Fields, address, narrowed};
 pub(crate) use link::{query, segment};
 pub(crate) use number::{bytes, count, percent};
 pub(crate) use time::{When, span};

@@ -141,6 +141,7 @@ impl RedisBroker {
         Ok(StoreInfo {
             version: version.map(|version| version.trim().to_owned()),
             used_memory: number("used_memory"),
+            peak_memory: number("used_memory_peak"),
             max_memory: number("maxmemory").filter(|bytes| *bytes > 0),
             clients: number("connected_clients"),
             max_clients: number("maxclients"),
