@@ -33,7 +33,7 @@
 //! # The map
 //! | to | see |
 //! |---|---|
-//! | begin | `cargo kiq new my-app`, `cargo kiq generate job` (crate `kiq-cli`); [`not_implemented!`] |
+//! | begin | [the guide](guide::beginning): `cargo kiq new my-app`, `cargo kiq generate job`; [`not_implemented!`] |
 //! | define a job | [`job`](macro@job), [`Data`], [`JobContext`]; by hand: [`Job`], [`Perform`] |
 //! | define many alike | [`defaults!`](macro@defaults), [`queues!`](macro@queues) |
 //! | decide about retries | [`RetryIn`], [`RetryContext`], [`Backoff`], [`DeadJob`] |

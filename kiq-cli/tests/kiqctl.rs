@@ -57,6 +57,7 @@ fn command() -> Command {
     command
 }
 
+/// A47.
 #[tokio::test]
 async fn it_shows_what_is_where() {
     let s = Setup::new();
@@ -122,6 +123,7 @@ fn what_is_not_there_changes_nothing_and_is_said() {
     assert!(s.says(&["pause", "-odd"]).contains("-odd is paused"));
 }
 
+/// A49, A53.
 #[tokio::test]
 async fn checks_answer_with_their_exit_code() {
     let s = Setup::new();
@@ -148,6 +150,7 @@ fn without_redis_it_says_so_and_ends_with_69() {
     assert_eq!(wrong.status.code(), Some(78));
 }
 
+/// A52.
 #[test]
 fn doctor_names_what_is_wrong() {
     let s = Setup::new();
@@ -276,7 +279,7 @@ async fn a_search_says_how_much_it_read() {
     assert!(matches!(inspector.find(receipt.jid.as_str(), 5).await.unwrap(), kiq::inspect::Whereabouts::Waits { .. }));
 }
 
-/// A watch tells each look, calls its hook at each change, and outlives an outage of Redis.
+/// A50: a watch tells each look, calls its hook at each change, and outlives an outage of Redis.
 #[test]
 fn a_check_that_is_repeated_tells_each_look_and_each_change() {
     use std::io::{BufRead as _, BufReader};

@@ -1,5 +1,8 @@
 //! Guides, by what one wants to do. Their code is compiled and run with the tests.
 
+#[doc = include_str!("beginning.md")]
+pub mod beginning {}
+
 #[doc = include_str!("failures.md")]
 pub mod failures {}
 

@@ -1,5 +1,5 @@
-//! C9 of the features, and A48: what the inspector's methods say they cost, held against the commands that Redis counts: with ten jobs in each place, and
-//! with a hundred thousand.
+//! C9 of the features, and A48: what the inspector's methods say they cost, held against the commands that Redis counts: with
+//! ten jobs in each place, and with a hundred thousand.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -248,6 +248,12 @@ fn an_application_without_a_web_server() {
     let lines = command.ends();
     assert!(lines.iter().any(|line| line.contains("is in queue mail")), "{lines:?}");
 
+    // In production that would lose it.
+    let mut command = app.command(target().join("debug/sign-up").to_str().unwrap());
+    let output = command.args(["Ann", "ann@example.com"]).env("KIQ_ENV", "production").output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && said.contains("jobs in memory are for development"), "{said}");
+
     let server = RedisServer::start();
     let on_redis = [("REDIS_URL", server.url())];
     let on_redis = on_redis.each_ref().map(|(name, url)| (*name, url.as_str()));

@@ -19,7 +19,8 @@ pub fn read_env_file() -> Result<(), String> {
 /// memory, which no other process can run.
 ///
 /// # Errors
-/// When a setting cannot be used: all that are wrong, who said so, and the remedy.
+/// When a setting cannot be used: all that are wrong, who said so, and the remedy. When no Redis is named, and this is not
+/// development: jobs that are kept in memory are lost with the process.
 pub fn client() -> Result<(Settings, kiq::Client), Box<dyn Error>> {
     kiq::logs::init()?;
     let settings = Settings::load(&Arguments::default())?;
@@ -29,6 +30,9 @@ pub fn client() -> Result<(Settings, kiq::Client), Box<dyn Error>> {
     if settings.names_redis() {
         let client = settings.client()?;
         return Ok((settings, client));
+    }
+    if settings.environment.value != "development" {
+        return Err("{{redis_url_var}} is not set, and jobs in memory are for development".into());
     }
     tracing::warn!("{{redis_url_var}} is not set: jobs are in memory, and gone when this ends");
     Ok((settings, kiq::Client::in_memory()))
