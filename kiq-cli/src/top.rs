@@ -232,7 +232,7 @@ fn draw_queues(frame: &mut Frame<'_>, area: Rect, sample: &Sample) {
         frame,
         area,
         "queues, the longest wait first",
-        &["queue", "size", "latency", "processes", ""],
+        &["queue", "   size", "latency", "processes", ""],
         &widths,
         rows.collect(),
     );

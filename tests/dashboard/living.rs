@@ -1,12 +1,8 @@
 //! What the pages hear while they are open, and what becomes of them when the store goes away.
 
-use std::collections::BTreeMap;
-
 use kiq::Client;
 use kiq::web::{Auth, Dashboard};
 use kiq_testing::RedisServer;
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::net::TcpStream;
 
 use crate::seed;
 use crate::site::Site;
@@ -62,66 +58,4 @@ async fn news_do_not_take_away_what_is_held() {
         assert_eq!(browser.evaluate("document.querySelector('main').innerText.includes('910')"), true);
     })
     .await;
-}
-
-/// Item 11: fifty who look cost the store what one does, ±10 %: as many samples, and each as dear. Counted over five of them.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn fifty_viewers_cost_what_one_does() {
-    let site = Site::filled().await;
-    let mut first = listen(&site, "summary,queues").await;
-    samples(&mut first, 2).await;
-
-    let alone = commands_during(&site, &mut first).await;
-    let mut others = Vec::new();
-    for _ in 1..50 {
-        others.push(listen(&site, "summary,overview,queues,busy").await);
-    }
-    for other in &mut others {
-        samples(other, 1).await;
-    }
-    samples(&mut first, 1).await;
-    let together = commands_during(&site, &mut first).await;
-
-    // One more or less falls into the time.
-    let samples_of = |commands: &BTreeMap<String, u64>| commands["zcard"] / 3;
-    let (one, fifty) = (samples_of(&alone), samples_of(&together));
-    assert!((4..=6).contains(&one) && (4..=6).contains(&fifty), "{alone:?} and {together:?}");
-    let sum = |commands: &BTreeMap<String, u64>| commands.values().sum::<u64>();
-    let (one, fifty) = (sum(&alone) * fifty, sum(&together) * one);
-    assert!(fifty * 10 <= one * 11 && one * 10 <= fifty * 11, "{alone:?} and {together:?}");
-}
-
-/// One stream of events, as a browser asks for it.
-async fn listen(site: &Site, on: &str) -> tokio::io::Lines<BufReader<TcpStream>> {
-    let host = site.origin.strip_prefix("http://").unwrap();
-    let mut stream = TcpStream::connect(host).await.unwrap();
-    let request = format!("GET /kiq/events?on={on}&root=./&home=./kiq HTTP/1.1\r\nHost: {host}\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.unwrap();
-    BufReader::new(stream).lines()
-}
-
-/// Returns after so many samples: each is one event with a number, of something or of nothing new.
-async fn samples(stream: &mut tokio::io::Lines<BufReader<TcpStream>>, count: usize) {
-    let mut seen = Vec::new();
-    while seen.len() <= count {
-        let line = stream.next_line().await.unwrap().unwrap();
-        if let Some(number) = line.strip_prefix("id: ").or(line.strip_prefix("id:"))
-            && !seen.contains(&number.to_owned())
-        {
-            seen.push(number.to_owned());
-        }
-    }
-}
-
-/// What the server was asked while five samples came.
-async fn commands_during(site: &Site, stream: &mut tokio::io::Lines<BufReader<TcpStream>>) -> BTreeMap<String, u64> {
-    let mut redis = site.server.connection();
-    redis::cmd("CONFIG").arg("RESETSTAT").exec(&mut redis).unwrap();
-    samples(stream, 5).await;
-    let info: String = redis::cmd("INFO").arg("commandstats").query(&mut redis).unwrap();
-    let count = |line: &str| {
-        let (name, rest) = line.strip_prefix("cmdstat_")?.split_once(":calls=")?;
-        Some((name.to_owned(), rest.split(',').next()?.parse().ok()?))
-    };
-    info.lines().filter_map(count).filter(|(name, _)| !name.starts_with("config")).collect()
 }

@@ -2,8 +2,8 @@
 (() => {
   const faults = [], html = document.documentElement;
   const seen = (element) => {
-    const style = getComputedStyle(element), box = element.getBoundingClientRect();
-    return style.visibility !== "hidden" && style.display !== "none" && +style.opacity > 0 && box.width > 1 && box.height > 1;
+    const box = element.getBoundingClientRect();
+    return element.checkVisibility({ opacityProperty: true, visibilityProperty: true }) && box.width > 1 && box.height > 1;
   };
   const name = (element) => {
     const own = element.tagName.toLowerCase() + (element.id ? "#" + element.id : "") + (element.className && element.className.baseVal === undefined ? "." + element.className : "");
@@ -15,9 +15,11 @@
   // Its own text, and not that of what is inside of it.
   const texts = [...document.body.querySelectorAll("*")].filter((element) =>
     [...element.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim() !== "") && seen(element));
+  // It can be scrolled to, or ends in three dots.
   const scrolls = (element) => {
     for (let at = element; at && at !== document.body; at = at.parentElement) {
-      if (/auto|scroll/.test(getComputedStyle(at).overflowX)) return true;
+      const style = getComputedStyle(at);
+      if (/auto|scroll/.test(style.overflowX) || (style.overflowX === "hidden" && style.textOverflow === "ellipsis")) return true;
     }
     return false;
   };

@@ -8,8 +8,34 @@ const SIZES: [(u32, u32); 3] = [(1280, 900), (768, 1024), (390, 844)];
 
 /// All pages, with something in them.
 pub fn pages() -> Vec<String> {
-    let pages = ["", "/busy", "/queues", "/queues/imports", "/metrics", "/metrics/WebhookDelivery", "/help"];
-    pages.map(str::to_owned).into()
+    let pages = [
+        "",
+        "/busy",
+        "/busy?view=processes",
+        "/queues",
+        "/queues/imports",
+        "/retries",
+        "/retries?view=jobs",
+        "/retries?view=jobs&q=class:ChargeCard",
+        "/retries?q=age:never",
+        "/scheduled",
+        "/scheduled?view=jobs",
+        "/dead",
+        "/dead?view=jobs",
+        "/metrics",
+        "/metrics?range=72h",
+        "/metrics/WebhookDelivery",
+        "/jobs",
+        "/operations",
+        "/search?q=class:ChargeCard",
+        "/search?q=nothing-has-this",
+        "/help",
+    ];
+    let mut pages: Vec<String> = pages.map(str::to_owned).into();
+    // One that failed, one that waits in a queue.
+    pages.push(format!("/jobs/{}", seed::FAILED_JID));
+    pages.push(format!("/jobs/{}", seed::WAITING_JID));
+    pages
 }
 
 /// What is wrong with the page that is open.
@@ -37,7 +63,11 @@ async fn every_page_can_be_read_at_every_size_in_every_theme() {
                         for theme in [Theme::Light, Theme::Dark, Theme::Forced] {
                             browser.view(View { width, height, theme });
                             browser.open(&format!("{url}{page}"));
-                            for fault in faults(browser, &origin) {
+                            let faults = faults(browser, &origin);
+                            // What the browser tells of a page that answers that the filter is wrong.
+                            let is_fault =
+                                |fault: &&String| !(page.contains("age:never") && fault.contains("status of 400"));
+                            for fault in faults.iter().filter(is_fault) {
                                 found.push(format!("{page} at {width}, {theme:?}, scripts {scripts}: {fault}"));
                             }
                         }

@@ -7,6 +7,7 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod acting;
 #[allow(dead_code, reason = "the tests of Sidekiq's pages and those of the dashboard use a part of it each")]
 #[path = "../support/browser.rs"]
 mod browser;

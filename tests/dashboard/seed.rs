@@ -11,7 +11,13 @@ pub const DEAD: usize = 126;
 pub const SCHEDULED: usize = 80;
 pub const RUNNING: usize = 42;
 pub const ENQUEUED: usize = 2377;
-pub const JIDS: u64 = 0xb0db_0000;
+const JIDS: u64 = 0xb0db_0000;
+
+/// The job of the queue `imports` that runs next.
+pub const WAITING_JID: &str = "aaaaaaaaaaaaaaaaaaaaaaaa";
+
+/// One that failed with the first of [`ERRORS`].
+pub const FAILED_JID: &str = "bbbbbbbbbbbbbbbbbbbbbbbb";
 
 /// Class, queue, jobs in the queue, seconds that the oldest has waited.
 const CLASSES: [(&str, &str, usize, u64); 7] = [
@@ -118,8 +124,11 @@ impl Seed {
             self.send(&["SADD", "queues", queue]);
             for number in 0..jobs {
                 let age = waited as f64 * (1.0 - number as f64 / jobs as f64);
-                let job = self.job(class, self.now - age).to_string();
-                self.send(&["LPUSH", &format!("queue:{queue}"), &job]);
+                let mut job = self.job(class, self.now - age);
+                if queue == "imports" && number == 0 {
+                    job["jid"] = json!(WAITING_JID);
+                }
+                self.send(&["LPUSH", &format!("queue:{queue}"), &job.to_string()]);
             }
         }
         self.send(&["SADD", "queues", "archive"]);
@@ -130,6 +139,9 @@ impl Seed {
             for number in 0..retries + dead {
                 let failed = self.now - self.dice(18_000) as f64 - 200.0;
                 let mut job = self.job(class, failed - 20.0);
+                if error == ERRORS[0].1 && number == 0 {
+                    job["jid"] = json!(FAILED_JID);
+                }
                 let message = message.replace('#', &self.dice(9999).to_string());
                 job["error_class"] = json!(error);
                 job["error_message"] = json!(message);

@@ -125,6 +125,7 @@ async fn a_blocking_job_is_not_taken_for_one_that_keeps_the_runtime() {
     assert!(!events.seen().iter().any(|event| matches!(event, Event::Blocked { .. })));
 }
 
+/// A59.
 #[tokio::test]
 async fn blocking_jobs_have_so_many_threads_and_the_others_wait_without_one() {
     let client = Client::in_memory();

@@ -94,6 +94,7 @@ async fn a_process_is_quieted_and_stopped_through_redis() {
     assert!(!inspector.signal(&identity, Signal::Stop).await.unwrap());
 }
 
+/// 20.1 of the features: nothing is lost, and the program ends within its timeout and a second.
 #[tokio::test]
 async fn jobs_beyond_the_timeout_are_given_back_and_the_program_ends_in_time() {
     let server = RedisServer::start();
@@ -163,6 +164,7 @@ fn systemd_is_told_when_the_worker_is_ready_and_when_it_stops() {
     assert_eq!(worker.code(), Some(0));
 }
 
+/// A5 too: `-h` and what is wrong with arguments.
 #[test]
 fn exit_codes_say_what_was_wrong() {
     let code = |arguments: &[&str]| output(arguments).status.code();
@@ -199,6 +201,41 @@ fn the_program_tells_its_jobs_and_its_settings() {
     );
 }
 
+/// C8 and C9 of the table of bad configurations: a server that cannot be used is said to be so, with what is missing.
+#[test]
+fn a_redis_that_cannot_be_used_ends_the_program_with_the_reason() {
+    let closed = RedisServer::with_arguments(&["--requirepass", "right"]);
+    let address = closed.url().replace("redis://", "redis://:wrong@");
+    let server = RedisServer::start();
+    let user = ["SETUSER", "few", "on", ">pw", "~*", "&*", "+@all", "-evalsha"];
+    redis::cmd("ACL").arg(&user[..]).exec(&mut server.connection()).unwrap();
+    let limited = server.url().replace("redis://", "redis://few:pw@");
+    let port = server.port().to_string();
+    let replica = RedisServer::with_arguments(&["--replicaof", "127.0.0.1", &port]);
+    for (address, words) in
+        [(address, "WRONGPASS"), (limited, "+evalsha"), (replica.url(), "it is a replica, which takes no jobs")]
+    {
+        let ended = program().env("REDIS_URL", &address).output().unwrap();
+        let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+        assert_eq!(ended.status.code(), Some(69), "{said}");
+        assert!(said.contains(words) && !said.contains("wrong@"), "{words} is not in: {said}");
+    }
+}
+
+/// C12: an argument that is no text, and a place without home, language, terminal or a folder to write to.
+#[test]
+fn odd_surroundings_are_borne() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let odd = program().args(["--tag".as_ref(), std::ffi::OsStr::from_bytes(b"\xff")]).output().unwrap();
+    assert_eq!(odd.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&odd.stderr).contains("invalid UTF-8"));
+    let mut bare = program();
+    let bare = bare.env_clear().env("LANG", "C").current_dir("/proc").arg("--show-config").output().unwrap();
+    assert_eq!(bare.status.code(), Some(0));
+    assert!(String::from_utf8_lossy(&bare.stdout).contains("redis://127.0.0.1:6379/0"));
+}
+
+/// C11.
 #[test]
 fn help_into_a_closed_pipe_is_no_panic() {
     let mut child = program().arg("--help").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();

@@ -62,6 +62,7 @@ fn without_anything_said_there_are_defaults() {
     assert_eq!(shown(&settings, "redis.url"), "redis://127.0.0.1:6379/0 (default)");
 }
 
+/// A2, A3, A5.
 #[test]
 fn arguments_win_over_the_environment_that_over_the_file_that_over_defaults() {
     let file = "concurrency = 3\ntimeout = 8\ntag = \"file\"\nlease = \"1m\"\nqueues = [\"a\"]";
@@ -86,6 +87,7 @@ fn arguments_win_over_the_environment_that_over_the_file_that_over_defaults() {
     );
 }
 
+/// A2 and A4.
 #[test]
 fn a_file_takes_its_numbers_from_the_environment_too() {
     let file = "concurrency = \"${THREADS:-7}\"\ntag = \"${APP}-$${x}\"\n[redis]\nurl = \"redis://:${SECRET}@h:1/2\"";
@@ -218,6 +220,7 @@ fn an_address_of_redis_that_cannot_be_used_is_refused() {
         ("REDIS_URL", "localhost:6379", "$REDIS_URL: "),
         ("REDIS_URL", "redis://h:99999/0", "$REDIS_URL: "),
         ("REDIS_URL", "redis://h/abc", "$REDIS_URL: "),
+        ("REDIS_URL", "rediss://h/0#insecure", "$REDIS_URL: "),
         ("REDIS_PROVIDER", "redis://h", "must hold the name of a variable, not an address"),
         ("REDIS_PROVIDER", "NOWHERE", "REDIS_PROVIDER names NOWHERE, and that variable is not set"),
     ] {

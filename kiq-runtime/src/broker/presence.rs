@@ -215,3 +215,19 @@ impl Signal {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Identity;
+
+    /// C20 of the table of bad configurations.
+    #[test]
+    fn two_workers_of_one_process_have_names_of_their_own() {
+        let (one, other) = (Identity::of_this_process(), Identity::of_this_process());
+        assert_ne!(one, other);
+        assert_eq!(
+            one.as_str().rsplit_once(':').map(|(rest, _)| rest),
+            other.as_str().rsplit_once(':').map(|(rest, _)| rest)
+        );
+    }
+}

@@ -246,7 +246,7 @@ impl fmt::Display for Explanation {
             }
             Explanation::NobodyServes { queue, processes } => write!(
                 f,
-                "it waits in queue {queue}, which none of the {processes} living processes serves; start one with `-q {queue}`"
+                "it waits in queue {queue}, which no worker process serves, of {processes} that live; start one with `-q {queue}`"
             ),
             Explanation::AllAreQuiet { queue, processes } => write!(
                 f,

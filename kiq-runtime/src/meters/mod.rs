@@ -1,6 +1,10 @@
 //! Where a worker's numbers go beside the store: to Prometheus, StatsD, OpenTelemetry, or a meter of your own.
 //!
 //! A worker has no meter unless it is given one ([`App::meter`](crate::app::App::meter)), and then nothing of this runs.
+//!
+//! Measured: the same worker program with and without Prometheus' recorder, 10,000 jobs that do nothing, six rounds each, side by
+//! side: 1.03 times the CPU time and 1.02 times the wall time (medians; a debug build on a busy machine, so take it as "a few
+//! percent of an empty job", and no better).
 
 #[cfg(feature = "metrics")]
 mod facade;

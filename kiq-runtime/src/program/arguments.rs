@@ -104,6 +104,7 @@ mod tests {
         assert_eq!((config, request.is_verbose, request.show), (Some("a.toml".into()), true, None));
     }
 
+    /// C11 of the table of bad configurations.
     #[test]
     fn an_argument_given_twice_or_misspelt_is_refused() {
         let says = |given: &[&str]| read("worker", "1", given.iter().map(OsString::from)).unwrap_err().to_string();

@@ -180,6 +180,7 @@ fn judge(info: &str) -> Result<Vec<String>, String> {
 mod tests {
     use super::judge;
 
+    /// C9 of the table of bad configurations.
     #[test]
     fn what_cannot_keep_jobs_is_refused_with_the_remedy() {
         for (info, words) in [

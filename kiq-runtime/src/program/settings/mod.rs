@@ -93,7 +93,7 @@ pub struct Arguments {
 /// | where numbers are sent, in DogStatsD's format | | `KIQ_STATSD` | `statsd` (`"127.0.0.1:8125"`) | nowhere |
 /// | more capsules | | | `[capsules.NAME]` with `queues`, `concurrency` | none |
 ///
-/// What an operator says of retries and dead jobs wins over what the program's [`App`](crate::app::App) says.
+/// What an operator says of retries and dead jobs wins over what the program's `App` says.
 ///
 /// Any text in the file may have `${VARIABLE}` or `${VARIABLE:-default}` in it. `[environments.production]` has keys that win
 /// over those at the top when that is the environment. A `sidekiq.yml` is read with Sidekiq's names.
