@@ -45,7 +45,7 @@
 //! | run | [`Worker`], [`WorkerBuilder`], [`Capsule`], [`Controls`], [`Reruns`] |
 //! | know what happens | [`Event`], [`Inspector`], [`Controls::health`], [`meters`], and `tracing`: one span a job |
 //! | test | [`guide::testing`], and the crate `kiq-testing` |
-//! | look at it, and set it right | `web` (feature `web`), and the command `kiqctl` |
+//! | look at it, and set it right | [the guide](guide::dashboard), `web` (feature `web`), and the command `kiqctl` |
 //! | keep jobs somewhere else | [`broker`] |
 //!
 //! # Logs

@@ -207,6 +207,71 @@ async fn skeletons_of_nothing_and_stubs_of_no_program_say_what_to_do() {
     assert!(String::from_utf8(none.stderr).unwrap().contains("name your worker program"));
 }
 
+/// A `kiqctl web`, gone when dropped.
+struct Served(std::process::Child);
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+/// Starts `kiqctl web` at a free port, and waits for its first line, the address.
+fn serve(setup: &Setup, arguments: &[&str], password: Option<&str>) -> (Served, String) {
+    let mut command = command();
+    command.args(["web", "--listen", "127.0.0.1:0"]).args(arguments).env("REDIS_URL", setup.server.url());
+    command.env_remove("KIQ_WEB_PASSWORD").env_remove("KIQ_WEB_USER").stdout(Stdio::piped());
+    if let Some(password) = password {
+        command.env("KIQ_WEB_PASSWORD", password);
+    }
+    let mut child = command.spawn().unwrap();
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stdout.take().unwrap()), &mut line).unwrap();
+    let address = line.trim().strip_prefix("http://").unwrap().trim_end_matches('/').to_owned();
+    (Served(child), address)
+}
+
+fn ask(address: &str, head: &str) -> String {
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    std::io::Write::write_all(&mut stream, format!("{head}\r\nConnection: close\r\n\r\n").as_bytes()).unwrap();
+    let mut answer = String::new();
+    std::io::Read::read_to_string(&mut stream, &mut answer).unwrap();
+    answer
+}
+
+#[tokio::test]
+async fn the_dashboard_is_served_to_this_machine() {
+    let setup = Setup::new();
+    setup.schedule(3).await;
+    let (_served, address) = serve(&setup, &["--read-only"], None);
+
+    let page = ask(&address, &format!("GET / HTTP/1.1\r\nHost: {address}"));
+    assert!(page.starts_with("HTTP/1.1 200 OK") && page.contains("read-only"), "{page}");
+    let strange = ask(&address, "GET / HTTP/1.1\r\nHost: evil.example");
+    assert!(strange.starts_with("HTTP/1.1 421"), "{strange}");
+}
+
+#[tokio::test]
+async fn the_dashboard_asks_for_the_password_of_the_environment() {
+    let setup = Setup::new();
+    let (_served, address) = serve(&setup, &[], Some("hunter2"));
+
+    let stranger = ask(&address, &format!("GET / HTTP/1.1\r\nHost: {address}"));
+    assert!(stranger.starts_with("HTTP/1.1 401"), "{stranger}");
+    // kiq:hunter2
+    let known = ask(&address, &format!("GET / HTTP/1.1\r\nHost: {address}\r\nAuthorization: Basic a2lxOmh1bnRlcjI="));
+    assert!(known.starts_with("HTTP/1.1 200 OK"), "{known}");
+}
+
+#[tokio::test]
+async fn the_dashboard_is_not_opened_to_others_without_a_password() {
+    let setup = Setup::new();
+    let refused = setup.kiqctl(&["web", "--listen", "0.0.0.0:0"]);
+    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("KIQ_WEB_PASSWORD"), "{refused:?}");
+}
+
 #[tokio::test]
 async fn scheduled_jobs_are_put_off_and_brought_forward() {
     let s = Setup::new();

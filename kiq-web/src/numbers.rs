@@ -1,12 +1,12 @@
 //! What ran, read once for everybody who looks at the pages of numbers.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use kiq_runtime::Timestamp;
 use kiq_runtime::error::BrokerError;
-use kiq_runtime::inspect::{Deploy, Histogram, Inspector, Runs, Step};
+use kiq_runtime::inspect::{Deploy, Histogram, Inspector, Runs, Step, UnknownJobs};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -18,6 +18,12 @@ const DAYS_FRESH: Duration = Duration::from_secs(10);
 
 /// The histograms of a class are good for so long.
 const HISTOGRAMS_FRESH: Duration = Duration::from_secs(30);
+
+/// What nobody knows is looked for once in so long.
+const UNKNOWN_FRESH: Duration = Duration::from_secs(30);
+
+/// Entries that are read for it.
+const UNKNOWN_BUDGET: usize = 10_000;
 
 /// The histograms that are kept; each has at most 100 KiB.
 const MOST_HISTOGRAMS: usize = 200;
@@ -83,6 +89,15 @@ pub(crate) struct Numbers {
 pub(crate) struct Numberer {
     inspector: Inspector,
     state: Mutex<State>,
+    classes: Mutex<Option<(Instant, Arc<Classes>)>>,
+}
+
+/// Which classes there are, as programs say, and as jobs do.
+pub(crate) struct Classes {
+    /// Those that programs know.
+    pub(crate) known: BTreeMap<String, Timestamp>,
+    /// Those of jobs that nobody knows.
+    pub(crate) unknown: UnknownJobs,
 }
 
 #[derive(Default)]
@@ -95,7 +110,7 @@ struct State {
 
 impl Numberer {
     pub(crate) fn new(inspector: Inspector) -> Self {
-        Numberer { inspector, state: Mutex::default() }
+        Numberer { inspector, state: Mutex::default(), classes: Mutex::default() }
     }
 
     /// What ran. Up to 8 hours it is what the sampler read anyway; beyond, one command for each ten minutes of 72 hours and one
@@ -122,6 +137,21 @@ impl Numberer {
         let is_all = all.steps.first().is_none_or(|(at, _)| *at >= from);
         let runs = if is_all { all } else { Arc::new(all.since(from)) };
         Ok(Numbers { range, runs, deploys: deploys.into_iter().filter(|deploy| deploy.at >= from).collect() })
+    }
+
+    /// What programs know, and what waits that none of them knows: a look at 10,000 entries, once in 30 seconds.
+    pub(crate) async fn classes(&self) -> Result<Arc<Classes>, BrokerError> {
+        let mut classes = self.classes.lock().await;
+        if let Some((read, known)) = &*classes
+            && read.elapsed() < UNKNOWN_FRESH
+        {
+            return Ok(Arc::clone(known));
+        }
+        let (known, unknown) =
+            tokio::try_join!(self.inspector.known_jobs(), self.inspector.unknown_jobs(UNKNOWN_BUDGET))?;
+        let read = Arc::new(Classes { known, unknown });
+        *classes = Some((Instant::now(), Arc::clone(&read)));
+        Ok(read)
     }
 
     /// How long the runs of each class took in the last 8 hours, by the minutes in which it ran. One command for each class that

@@ -3,6 +3,9 @@
 #[doc = include_str!("beginning.md")]
 pub mod beginning {}
 
+#[cfg_attr(any(feature = "web", not(doctest)), doc = include_str!("dashboard.md"))]
+pub mod dashboard {}
+
 #[doc = include_str!("failures.md")]
 pub mod failures {}
 

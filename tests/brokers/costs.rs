@@ -100,6 +100,7 @@ async fn with(jobs: usize) {
         "histograms, 600 minutes" => inspector.histograms(&ran, &["B", "D"]), [("mget", 2)];
         "histograms, 72 h" => inspector.histograms(&ran_in_days, &["B"]), [];
         "deploys" => inspector.deploys(Duration::from_secs(86_400)), [("hgetall", 2)];
+        "known_jobs" => inspector.known_jobs(), [("zrange", 1)];
         "unknown_jobs" => inspector.unknown_jobs(0), [("zrange", 1), ("smembers", 2), ("llen", 1), ("lindex", 1)];
         "store_info" => inspector.store_info(), [("info", 1)];
         "clear" => inspector.clear(&Place::Queue("none".to_owned())), [("evalsha", 1), ("llen", 1), ("srem", 1), ("unlink", 1)];

@@ -36,9 +36,9 @@ async fn addresses_of_sidekiq_lead_on() {
     for (from, to) in [
         ("/morgue", "./dead"),
         ("/morgue?page=2", "./dead?page=2"),
-        ("/morgue/1795451848.5-b0db36cee8fd", "../jobs/b0db36cee8fd"),
-        ("/retries/1795451848.306823-b0db36cee8fd", "../jobs/b0db36cee8fd"),
-        ("/scheduled/1795451848-b0db-36ce", "../jobs/b0db-36ce"),
+        ("/morgue/1795451848.5-b0db36cee8fd", "../jobs/b0db36cee8fd?in=dead&at=1795451848.5"),
+        ("/retries/1795451848.306823-b0db36cee8fd", "../jobs/b0db36cee8fd?in=retries&at=1795451848.306823"),
+        ("/scheduled/1795451848-b0db-36ce", "../jobs/b0db-36ce?in=scheduled&at=1795451848"),
     ] {
         let answer = get(&dashboard, from).await;
         assert_eq!((answer.status, answer.header("location")), (StatusCode::SEE_OTHER, to), "{from}");

@@ -8,7 +8,7 @@ use kiq::inspect::HISTOGRAM_BUCKETS;
 use kiq::web::{Auth, Dashboard};
 use kiq::{Client, DeadJob, Registry, RetryContext, RetryIn};
 
-use crate::asking::{get, page, public};
+use crate::asking::{get, job, page, public};
 
 /// Has everything set.
 #[kiq::job(
@@ -78,7 +78,7 @@ async fn each_job_is_listed_with_its_arguments_options_and_runs() {
     }
     let sweep = row(&all, "SweepFloor");
     assert!(sweep.contains("25 (default), over 20 d") && sweep.contains("▲ not seen"), "{sweep}");
-    assert!(!all.contains("Ran elsewhere"), "an alias is no other class");
+    assert!(!all.contains("<h2>Elsewhere"), "an alias is no other class");
 }
 
 #[tokio::test]
@@ -86,10 +86,30 @@ async fn classes_that_ran_elsewhere_are_told_apart() {
     let client = Client::in_memory();
     ran(&client, "Ruby::Job<script>", 0).await;
     let all = page(&public(&client), "/jobs").await;
-    let elsewhere = all.split("Ran elsewhere").nth(1).unwrap();
+    let elsewhere = all.split("<h2>Elsewhere").nth(1).unwrap();
     assert!(elsewhere.contains("Ruby::Job&#60;script&#62;") && elsewhere.contains(">10<"), "{elsewhere}");
     assert!(all.contains("did not run in the last 72 h"));
     assert_eq!(get(&public(&client), "/metrics/SweepFloor").await.status, StatusCode::OK, "known, though it never ran");
+}
+
+#[tokio::test]
+async fn jobs_that_nobody_knows_come_first_and_what_workers_know_is_listed_without_them() {
+    let client = Client::in_memory();
+    client.push(job("RemovedLastYear<b>", "default", 1), None).await.unwrap();
+    client.push(job("SweepFloor", "default", 2), None).await.unwrap();
+    // As a worker says it, beside its heartbeats.
+    let worker = client.broker().attach(Identity::of_this_process());
+    worker.knows(&["PrintBill", "SweepFloor"], client.clock().now()).await.unwrap();
+    // As `kiqctl web`, which has no jobs of its own.
+    let dashboard = Dashboard::new(&client, Auth::public_i_understand()).jobs(Registry::new()).router();
+
+    let all = page(&dashboard, "/jobs").await;
+
+    let unknown = all.split("known to nobody").nth(1).unwrap().split("</table>").next().unwrap();
+    assert!(unknown.contains("RemovedLastYear&#60;b&#62;") && unknown.contains("queue default"), "{unknown}");
+    assert!(!unknown.contains("SweepFloor"), "{unknown}");
+    let elsewhere = all.split("<h2>Elsewhere").nth(1).unwrap();
+    assert!(row(elsewhere, "PrintBill").contains("● by a worker"), "{elsewhere}");
 }
 
 #[tokio::test]

@@ -77,7 +77,7 @@ pub(crate) async fn run(given: &ArgMatches, settings: &Settings, output: &Output
         .await
         .map_err(|error| Fault::Usage(format!("cannot listen to {address}: {error}; choose another with --listen")))?;
     let address = listener.local_addr().unwrap_or(address);
-    output.say(&json!({ "url": format!("http://{address}/") }), || format!("http://{address}/"))?;
+    output.say(&json!({ "url": format!("http://{address}/") }), || format!("http://{address}/\n"))?;
     let ended = std::pin::pin!(tokio::signal::ctrl_c());
     tokio::select! {
         () = serve(listener, dashboard.router()) => {}

@@ -14,7 +14,7 @@ const MOST_READ: usize = 10_000;
 const MOST_BYTES: usize = 8 * 1024 * 1024;
 
 /// The milliseconds that a page may read for before it shows what it has.
-const MOST_MILLIS: u128 = 200;
+pub(super) const MOST_MILLIS: u128 = 200;
 
 /// Entries that are read at once where some do not match.
 const STEP: usize = 500;

@@ -60,6 +60,16 @@ struct Sum {
 }
 
 impl Inspector {
+    /// The classes that living programs of kiq said they know, by name, and when one last did. In Redis: one `ZRANGE`, O(classes).
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn known_jobs(&self) -> Result<BTreeMap<String, Timestamp>, BrokerError> {
+        let alive = self.now() - SILENCE;
+        let said = self.broker.known_jobs().await?.into_iter();
+        Ok(said.filter(|(_, at)| *at >= alive).collect())
+    }
+
     /// Looks through queues, scheduled, retries and dead for jobs whose class no living program of kiq knows, reading `budget`
     /// entries at most, more or less. In Redis: one `ZSCAN` or `LRANGE` for 1,000 entries, as
     /// [`queues`](Inspector::queues) and [`processes`](Inspector::processes), and one `ZRANGE`; O(entries).

@@ -1,20 +1,23 @@
-//! Jobs: every one that this program knows, with its options, arguments and retries; which of them were not seen lately; and
-//! classes that ran elsewhere, or that nobody knows. Reads what `metrics` reads for 72 hours.
+//! Jobs: every one that this program knows, with its options, arguments and retries; which of them were not seen lately; those
+//! that other programs know; and those that wait and that nobody knows. Reads what `metrics` reads for 72 hours, and once in 30
+//! seconds 10,000 entries of queues and sets.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
-use kiq_runtime::inspect::ClassTotals;
+use kiq_runtime::Timestamp;
+use kiq_runtime::inspect::{ClassTotals, UnknownClass};
 use kiq_runtime::job::{JobDef, OnArgError, Retry};
 use kiq_runtime::retry::Backoff;
 
-use crate::app::Shared;
+use crate::app::{App, Shared};
 use crate::fault::Fault;
 use crate::frame::Frame;
 use crate::numbers::Range;
-use crate::view::{count, percent, span};
+use crate::view::{When, count, cut, percent, query, span};
 
 use super::html;
 
@@ -29,6 +32,9 @@ const USUAL_RETRIES: u32 = kiq_runtime::job::options::DEFAULT_RETRIES;
 struct Page {
     frame: Frame,
     summary: String,
+    unknown: Vec<Unknown>,
+    /// How many entries were read for it, if that were not all.
+    read: Option<String>,
     rows: Vec<Row>,
     elsewhere: Vec<Elsewhere>,
     /// Beyond the list.
@@ -53,9 +59,23 @@ struct Row {
     is_seen: bool,
 }
 
-/// A class that ran and that this program does not know.
+/// A class of jobs that wait, and that no program says it knows.
+struct Unknown {
+    /// Empty for what is no job.
+    class: String,
+    jobs: String,
+    places: String,
+    example: String,
+    last_known: Option<When>,
+    may_be_rubys: bool,
+    /// The query of lists that finds its jobs.
+    filter: String,
+}
+
+/// A class that ran, or that another program knows, and this one does not.
 struct Elsewhere {
     class: String,
+    is_known: bool,
     runs: String,
     failed: String,
 }
@@ -80,20 +100,52 @@ pub(crate) async fn show(State(app): State<Shared>, frame: Frame) -> Result<Resp
         sum
     };
     let rows: Vec<Row> = app.jobs.iter().map(|job| row(job, &of(job))).collect();
-    let others: Vec<&ClassTotals> = totals.iter().filter(|totals| app.jobs.get(&totals.class).is_none()).collect();
-    let shown = others.iter().take(ELSEWHERE).map(|totals| Elsewhere {
-        class: totals.class.clone(),
-        runs: count(totals.runs),
-        failed: percent(totals.failures, totals.runs),
-    });
+    let classes = app.numbers.classes().await?;
+    let others = elsewhere(&app, &totals, &classes.known);
+    let unknown = classes.unknown.classes.iter().filter(|unknown| app.jobs.get(&unknown.class).is_none());
     html(&Page {
         summary: summary(&rows),
-        elsewhere: shown.collect(),
+        unknown: unknown.take(ELSEWHERE).map(|unknown| Unknown::new(unknown, &frame)).collect(),
+        read: (!classes.unknown.is_complete).then(|| count(classes.unknown.read)),
         more_elsewhere: others.len().saturating_sub(ELSEWHERE),
+        elsewhere: others.into_iter().take(ELSEWHERE).collect(),
         schedule: schedule(),
         rows,
         frame,
     })
+}
+
+/// Those that ran, the one that took most time first, and then those that did not.
+fn elsewhere(app: &App, totals: &[ClassTotals], known: &BTreeMap<String, Timestamp>) -> Vec<Elsewhere> {
+    let is_other = |class: &str| app.jobs.get(class).is_none();
+    let ran = totals.iter().filter(|totals| is_other(&totals.class)).map(|totals| Elsewhere {
+        class: totals.class.clone(),
+        is_known: known.contains_key(&totals.class),
+        runs: count(totals.runs),
+        failed: percent(totals.failures, totals.runs),
+    });
+    let has_run = |class: &str| totals.iter().any(|totals| totals.class == class);
+    let waits = known.keys().filter(|class| is_other(class) && !has_run(class)).map(|class| Elsewhere {
+        class: class.clone(),
+        is_known: true,
+        runs: count(0_u64),
+        failed: percent(0, 0),
+    });
+    ran.chain(waits).collect()
+}
+
+impl Unknown {
+    fn new(unknown: &UnknownClass, frame: &Frame) -> Self {
+        Unknown {
+            jobs: count(unknown.jobs),
+            places: cut(&unknown.places.join(", "), 200),
+            example: unknown.example.clone(),
+            last_known: unknown.last_known.map(|at| frame.when(at)),
+            may_be_rubys: unknown.may_be_rubys,
+            filter: query(&format!("class:{}", unknown.class)),
+            class: unknown.class.clone(),
+        }
+    }
 }
 
 fn summary(rows: &[Row]) -> String {

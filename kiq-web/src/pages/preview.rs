@@ -65,6 +65,8 @@ struct Page {
     tenth: usize,
     has_choice: bool,
     must_type: bool,
+    /// Whether a tenth is so many that it has to be typed as well.
+    must_type_tenth: bool,
     needs_time: bool,
     needs_queue: bool,
     button: String,
@@ -344,6 +346,7 @@ fn page(
         tenth: jobs.div_ceil(10),
         has_choice: keys.is_empty() && jobs > 10,
         must_type: wish.must_type(jobs),
+        must_type_tenth: wish.must_type(jobs.div_ceil(10)),
         needs_time: wish == Wish::Reschedule,
         needs_queue: wish == Wish::Move,
         button: format!("{label} {} {word}", count(jobs)),

@@ -129,6 +129,8 @@ struct GroupRow {
 struct JobRow {
     key: String,
     jid: String,
+    /// Says in its link where it is, so that nothing has to be searched.
+    hint: String,
     class: String,
     is_job: bool,
     args: String,
@@ -411,6 +413,7 @@ fn job_row(app: &Shared, frame: &Frame, asked: &Asked, found: &Found) -> JobRow 
     JobRow {
         key: EntryKey::of(found).to_string(),
         jid: found.jid().to_owned(),
+        hint: super::job::hint_of(found),
         class: match job {
             Ok(job) => cut(job.class(), 200),
             Err(error) => format!("not a job: {error}"),

@@ -20,7 +20,11 @@ pub(crate) async fn morgue(Extension(spot): Extension<Spot>, RawQuery(query): Ra
 pub(crate) async fn entry(Extension(spot): Extension<Spot>, Path(key): Path<String>) -> Result<Response, Fault> {
     match key.split_once('-') {
         Some((score, jid)) if score.parse::<f64>().is_ok() && !jid.is_empty() => {
-            Ok(back(&spot, &format!("jobs/{}", segment(jid)), None))
+            let set = match spot.path.split('/').next().unwrap_or_default() {
+                "morgue" => "dead",
+                set => set,
+            };
+            Ok(back(&spot, &format!("jobs/{}?in={}&at={}", segment(jid), segment(set), segment(score)), None))
         }
         _ => Err(Fault::not_found(format!(
             "{:?} names no job: an address of Sidekiq ends with a time, a dash and the id of a job",
