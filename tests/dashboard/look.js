@@ -73,10 +73,18 @@
   }
 
   // Targets (2.5.8), names (4.1.2, 1.1.1), tables (1.3.1).
-  for (const target of document.querySelectorAll("button, select, summary, input:not([type=hidden])")) {
-    if (!seen(target)) continue;
-    const box = (target.closest("label") || target).getBoundingClientRect();
-    if (box.height < 24 && box.width < 24) faults.push(`a target of ${box.width}×${box.height}: ${name(target)}`);
+  // A small one needs room around it: a circle of 24 pixels that touches no other target.
+  const targets = [...document.querySelectorAll("a[href], button, select, summary, input:not([type=hidden])")].filter(seen);
+  const area = (target) => (target.closest("label") || target).getBoundingClientRect();
+  for (const target of targets) {
+    const box = area(target);
+    if (target.tagName === "A" || box.height >= 24 || box.width >= 24) continue;
+    const x = (box.left + box.right) / 2, y = (box.top + box.bottom) / 2;
+    const touches = (other) => {
+      const { left, right, top, bottom } = area(other);
+      return Math.hypot(x - Math.max(left, Math.min(x, right)), y - Math.max(top, Math.min(y, bottom))) < 12;
+    };
+    if (targets.some((other) => other !== target && touches(other))) faults.push(`a target of ${box.width}×${box.height}: ${name(target)}`);
   }
   for (const field of document.querySelectorAll("input:not([type=hidden]):not([type=submit]), select, textarea")) {
     if (!field.labels?.length && !field.getAttribute("aria-label") && !field.title) faults.push(`a field without a name: ${field.outerHTML.slice(0, 80)}`);

@@ -103,8 +103,8 @@ async fn planted_faults_are_seen() {
         ("border with a contrast", "<input aria-label=a>", "it.style.borderColor = '#ddd'"),
         (
             "a target of",
-            "<button>x</button>",
-            "Object.assign(it.style, {width: '20px', height: '20px', minWidth: 0, minHeight: 0, padding: 0})",
+            "<p><button>x</button><button>y</button></p>",
+            "Object.assign(it.firstChild.style, {width: '20px', height: '20px', minWidth: 0, minHeight: 0, padding: 0})",
         ),
         ("a field without a name", "<input>", ""),
         ("nothing to read", "<button></button>", "Object.assign(it.style, {width: '40px', height: '40px'})"),
@@ -157,4 +157,29 @@ async fn the_navigation_counts_what_is_there() {
         let number = if number < 1000 { number.to_string() } else { format!("{},{:03}", number / 1000, number % 1000) };
         assert!(text.contains(&format!("{word} {number}")), "{word} {number}: {text}");
     }
+}
+
+/// Item 2: how many whole rows stand in a window of 1280×900, and that the overview's four lists do.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_window_holds_twenty_rows() {
+    const ROWS: &str = "[...document.querySelectorAll('main table.rows tbody tr')].filter(row => \
+                        row.getBoundingClientRect().bottom <= innerHeight).length";
+    let site = Site::filled().await;
+
+    site.with_browser(|browser, url| {
+        browser.view(View { width: 1280, height: 900, theme: Theme::Light });
+        for (page, least) in
+            [("/retries?view=jobs", 20), ("/queues/imports", 20), ("/dead?view=jobs", 20), ("/busy", 15)]
+        {
+            browser.open(&format!("{url}{page}"));
+            let rows = browser.evaluate(ROWS).as_u64().unwrap();
+            assert!(rows >= least, "{rows} rows of {page}, not {least}");
+        }
+        browser.open(url);
+        // Tables below charts are folded away.
+        let lists = "[...document.querySelectorAll('main table.rows')].filter(table => table.checkVisibility())\
+                     .map(table => table.getBoundingClientRect().bottom <= innerHeight)";
+        assert_eq!(browser.evaluate(lists), serde_json::json!([true, true, true, true]));
+    })
+    .await;
 }

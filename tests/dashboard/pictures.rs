@@ -1,5 +1,5 @@
 //! Pictures of every page for the documentation, made anew with
-//! `cargo test --test dashboard pictures -- --ignored`.
+//! `cargo test --features web --test dashboard pictures -- --ignored`.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
