@@ -25,6 +25,9 @@ const MOST: usize = 1000;
 /// How long a few jobs wait for company, when nobody waits for them. (tokio's timer goes by the millisecond.)
 const LINGER: Duration = Duration::from_millis(1);
 
+/// The most jobs that a processor runs without letting others have their turn.
+const LONGEST_TURN: usize = 64;
+
 /// A job that succeeded.
 #[derive(Debug)]
 pub(super) struct Success {
@@ -92,6 +95,12 @@ impl Acks {
     /// So many are told without waiting for more.
     fn enough(&self) -> usize {
         usize::try_from(self.max_unacked / 2).unwrap_or(MOST).clamp(1, MOST / 2)
+    }
+
+    /// How many quick jobs in a row one of so many processors may run: so few that all of them together fill half a telling
+    /// before each has had its turn, and a telling is under way while the next fills.
+    pub(super) fn turn(&self, processors: usize) -> usize {
+        (self.enough() / 2 / processors.max(1)).clamp(1, LONGEST_TURN)
     }
 
     /// Returns when no more than `max_unacked` jobs up to that number are untold: at once, as a rule.
