@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use kiq::broker::{Beat, Broker, CapsuleInfo, Identity, NewJob, OrderMode, ProcessInfo};
-use kiq::{Client, Clock, JobContext, RedisBroker, Timestamp, Worker};
+use kiq::{Client, Clock, JobContext, JobResult, NextRun, RedisBroker, Timestamp, Worker, WorkerBuilder};
 use kiq_testing::RedisServer;
 use redis::Commands as _;
 
@@ -172,13 +172,20 @@ struct Setting {
 }
 
 fn worker(server: &RedisServer, setting: &Setting) -> Worker {
+    builder(server, setting).build().unwrap()
+}
+
+/// Does nothing but go on.
+async fn pass(cx: JobContext, next: NextRun) -> JobResult {
+    next.run(cx).await
+}
+
+fn builder(server: &RedisServer, setting: &Setting) -> WorkerBuilder {
     Worker::builder()
         .client(Client::connect(&server.url()).unwrap())
         .queues(["high", "default", "low"])
         .concurrency(setting.concurrency)
         .max_unacked(setting.max_unacked)
-        .build()
-        .unwrap()
 }
 
 /// Waits for `count` runs since the counter was reset.
@@ -205,7 +212,10 @@ struct Drained {
 
 /// Jobs that wait are performed by a whole worker: from the start of the worker to the last run.
 fn drain(server: &RedisServer, count: u64, threads: usize, setting: &Setting) -> Drained {
-    let worker = worker(server, setting);
+    drain_by(worker(server, setting), server, count, threads)
+}
+
+fn drain_by(worker: Worker, server: &RedisServer, count: u64, threads: usize) -> Drained {
     RUNS.store(0, Ordering::Relaxed);
     let (usage_before, own_before) = (usage(server), own_cpu_us());
     let started = Instant::now();
@@ -485,6 +495,31 @@ fn main() {
                 }
                 if max_unacked == 1024 {
                     figures.add("commands_per_job_1024_unacked", drained.commands);
+                }
+            }
+        }
+        if wants("middleware") {
+            // Side by side, so that what else the machine does is in both.
+            let mut without = None;
+            for (links, name) in [
+                (0, ""),
+                (1, "middleware_1_ns_per_job"),
+                (5, "middleware_5_ns_per_job"),
+                (10, "middleware_10_ns_per_job"),
+            ] {
+                flush(&server);
+                preload(&server, jobs, "Nothing", |n| format!("[{n},\"some text of an order\"]"));
+                let plain = builder(&server, &Setting { concurrency: 10, max_unacked: 256 });
+                let worker = (0..links).fold(plain, |worker, _| worker.middleware(pass)).build().unwrap();
+                let drained = drain_by(worker, &server, jobs, 1);
+                match without {
+                    None => without = Some(drained),
+                    Some(ref plain) => {
+                        figures.add(name, (drained.own_us - plain.own_us) * 1000.0);
+                        if links == 5 {
+                            figures.add("middleware_5_of_none", drained.per_second / plain.per_second);
+                        }
+                    }
                 }
             }
         }

@@ -11,7 +11,7 @@ use crate::job::options::MAX_RETRIES;
 use crate::job::plan::{self, Rule, Rules};
 use crate::job::{JobError, JobOutput, Plan, State, chain};
 use crate::meters::{Meter, Meters};
-use crate::middleware::{RunChain, RunMiddleware};
+use crate::middleware::{Place, RunChain, RunMiddleware};
 use crate::reports::{Handler, Handlers, Report};
 use crate::retry::Backoff;
 
@@ -136,8 +136,9 @@ impl App {
     /// Tells `handler` of each job that is at its end without success, however silent its failures were:
     /// [`Report::death`] says why, so that what was to be discarded can be told from what needs a human.
     ///
-    /// Once for each death, as long as the process lives: a process that dies between the store's confirmation and the call
-    /// has not told it, and no other does. (The job is then in the dead set, and in no handler's report; for an action that
+    /// Once for each death, also when the worker is stopped just then, as long as the process lives and hears from the store: a
+    /// process that dies between the store's confirmation and the call has not told it, and no other does; nor has one that
+    /// stops while the store cannot be asked, for 5 seconds, whether the death is recorded. (The job is then in the dead set, and in no handler's report; for an action that
     /// must not be missed use the job's `on_exhausted`, which is run at least once, except for poison.) Nothing is left out
     /// when the handler is slow: if 1,000 reports wait for it, jobs that die wait with them. A worker that stops gives its
     /// handlers one [`handler_timeout`](App::handler_timeout) and a second for the reports that are left; then they are only
@@ -202,26 +203,99 @@ impl App {
 
     /// Wraps every run, inside of what was added before: the first added is the outermost.
     pub fn run_middleware<M: RunMiddleware>(mut self, middleware: M) -> Self {
-        self.around_runs.wrap(middleware, false);
+        self.around_runs.wrap(middleware, Place::Innermost);
         self
     }
 
     /// Wraps every run, around all that was added before.
     pub fn outermost_run_middleware<M: RunMiddleware>(mut self, middleware: M) -> Self {
-        self.around_runs.wrap(middleware, true);
+        self.around_runs.wrap(middleware, Place::Outermost);
         self
     }
 
     /// Wraps every enqueue, inside of what was added before: the first added is the outermost.
     pub fn enqueue_middleware<M: EnqueueMiddleware>(mut self, middleware: M) -> Self {
-        self.around_enqueues.wrap(middleware, false);
+        self.around_enqueues.wrap(middleware, Place::Innermost);
         self
     }
 
     /// Wraps every enqueue, around all that was added before.
     pub fn outermost_enqueue_middleware<M: EnqueueMiddleware>(mut self, middleware: M) -> Self {
-        self.around_enqueues.wrap(middleware, true);
+        self.around_enqueues.wrap(middleware, Place::Outermost);
         self
+    }
+
+    /// Wraps every run, directly around the middleware of that name (Sidekiq's `insert_before`): the name of its function or
+    /// struct, without its path. Of several of that name, around the outermost.
+    ///
+    /// # Errors
+    /// When there is none of that name around runs.
+    ///
+    /// # Examples
+    /// ```
+    /// # use kiq::{App, JobContext, JobResult, NextRun};
+    /// # async fn measure(cx: JobContext, next: NextRun) -> JobResult { next.run(cx).await }
+    /// # async fn announce(cx: JobContext, next: NextRun) -> JobResult { next.run(cx).await }
+    /// # async fn limit(cx: JobContext, next: NextRun) -> JobResult { next.run(cx).await }
+    /// let shop = App::new().run_middleware(announce);
+    /// let app = shop.run_middleware_around("announce", measure)?.run_middleware_inside("measure", limit)?;
+    /// assert_eq!(app.middleware(), ["measure", "limit", "announce"]);
+    /// # Ok::<(), kiq::NoSuchMiddleware>(())
+    /// ```
+    pub fn run_middleware_around<M: RunMiddleware>(
+        mut self,
+        name: &str,
+        middleware: M,
+    ) -> Result<Self, NoSuchMiddleware> {
+        let is_there = self.around_runs.wrap(middleware, Place::Around(name));
+        self.if_there(is_there, name)
+    }
+
+    /// The same, directly inside of the middleware of that name (Sidekiq's `insert_after`). Of several, of the innermost.
+    ///
+    /// # Errors
+    /// When there is none of that name around runs.
+    pub fn run_middleware_inside<M: RunMiddleware>(
+        mut self,
+        name: &str,
+        middleware: M,
+    ) -> Result<Self, NoSuchMiddleware> {
+        let is_there = self.around_runs.wrap(middleware, Place::Inside(name));
+        self.if_there(is_there, name)
+    }
+
+    /// Wraps every enqueue, directly around the middleware of that name, as
+    /// [`run_middleware_around`](App::run_middleware_around) does with runs.
+    ///
+    /// # Errors
+    /// When there is none of that name around enqueues.
+    pub fn enqueue_middleware_around<M: EnqueueMiddleware>(
+        mut self,
+        name: &str,
+        middleware: M,
+    ) -> Result<Self, NoSuchMiddleware> {
+        let is_there = self.around_enqueues.wrap(middleware, Place::Around(name));
+        self.if_there(is_there, name)
+    }
+
+    /// The same, directly inside of the middleware of that name.
+    ///
+    /// # Errors
+    /// When there is none of that name around enqueues.
+    pub fn enqueue_middleware_inside<M: EnqueueMiddleware>(
+        mut self,
+        name: &str,
+        middleware: M,
+    ) -> Result<Self, NoSuchMiddleware> {
+        let is_there = self.around_enqueues.wrap(middleware, Place::Inside(name));
+        self.if_there(is_there, name)
+    }
+
+    fn if_there(self, is_there: bool, name: &str) -> Result<Self, NoSuchMiddleware> {
+        match is_there {
+            true => Ok(self),
+            false => Err(NoSuchMiddleware { name: name.to_owned(), known: self.middleware().join(", ") }),
+        }
     }
 
     /// Takes out the middleware of that name: the name of its function or struct, without its path. All of that name, around
@@ -243,13 +317,9 @@ impl App {
     /// # Ok::<(), kiq::NoSuchMiddleware>(())
     /// ```
     pub fn without(mut self, name: &str) -> Result<Self, NoSuchMiddleware> {
-        let known = self.middleware();
         let of_runs = self.around_runs.remove(name);
         let of_enqueues = self.around_enqueues.remove(name);
-        if of_runs || of_enqueues {
-            return Ok(self);
-        }
-        Err(NoSuchMiddleware { name: name.to_owned(), known: known.join(", ") })
+        self.if_there(of_runs || of_enqueues, name)
     }
 
     /// The names of its middleware: those around enqueues, then those around runs, each outermost first.

@@ -111,9 +111,9 @@ impl<M: RunMiddleware> AnyRunMiddleware for M {
 pub(crate) type RunChain = Chain<dyn AnyRunMiddleware>;
 
 impl RunChain {
-    /// Wraps `middleware` around runs, inside of all before it, or around all of them.
-    pub(crate) fn wrap<M: RunMiddleware>(&mut self, middleware: M, is_outermost: bool) {
-        self.add(short_name(type_name::<M>()), Arc::new(middleware), is_outermost);
+    /// Wraps `middleware` around runs. `false`: there is none of the name that its place is by.
+    pub(crate) fn wrap<M: RunMiddleware>(&mut self, middleware: M, place: Place<'_>) -> bool {
+        self.add(short_name(type_name::<M>()), Arc::new(middleware), place)
     }
 
     /// Runs a job in it. Without middleware that is the direct call.
@@ -123,6 +123,17 @@ impl RunChain {
         }
         Box::pin(NextRun { chain: self.clone(), at: 0, run }.run(cx))
     }
+}
+
+/// Where a middleware is put among those that are there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Place<'a> {
+    Innermost,
+    Outermost,
+    /// Around the outermost of that name.
+    Around(&'a str),
+    /// Inside of the innermost of that name.
+    Inside(&'a str),
 }
 
 /// Middleware by name, outermost first. Cheap to clone; one pointer, since every client has one.
@@ -139,11 +150,19 @@ impl<M: ?Sized> Chain<M> {
         Chain((!links.is_empty()).then(|| Arc::new(links)))
     }
 
-    pub(crate) fn add(&mut self, name: &'static str, middleware: Arc<M>, is_outermost: bool) {
+    /// Answers whether there is such a place.
+    pub(crate) fn add(&mut self, name: &'static str, middleware: Arc<M>, place: Place<'_>) -> bool {
         let mut links = self.links().to_vec();
-        let at = if is_outermost { 0 } else { links.len() };
+        let at = match place {
+            Place::Innermost => Some(links.len()),
+            Place::Outermost => Some(0),
+            Place::Around(other) => links.iter().position(|(name, _)| *name == other),
+            Place::Inside(other) => links.iter().rposition(|(name, _)| *name == other).map(|at| at + 1),
+        };
+        let Some(at) = at else { return false };
         links.insert(at, (name, middleware));
         *self = Chain::of(links);
+        true
     }
 
     /// Takes out all of that name. Answers whether there was one.

@@ -266,6 +266,17 @@ pub async fn fail_by_hand() -> Result<(), ByHand> {
     Err(ByHand)
 }
 
+/// Its error is a text, or one in a box: there is no type to have a plan for.
+#[kiq::job]
+pub async fn fails_with_text(text: String) -> Result<(), String> {
+    Err(text)
+}
+
+#[kiq::job]
+pub async fn fails_with_boxed_text(text: String) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    Err(text.into())
+}
+
 /// A67: as `cargo kiq generate job` writes it.
 #[kiq::job]
 pub(crate) async fn not_written(order_id: u64, note: &str) -> Result<(), kiq::NotImplemented> {

@@ -7,8 +7,8 @@ use kiq::{App, Event, JobSet, Next, Plan, Timestamp};
 use kiq_testing::Events;
 
 use crate::jobs::{
-    ByHand, FailByHand, HttpError, NotWritten, NotWrittenBoxed, Patient, Plain, Shop, ShopBoxed, ShopBrokenRule,
-    ShopOwnRule, ShopWrapped,
+    ByHand, FailByHand, FailsWithBoxedText, FailsWithText, HttpError, NotWritten, NotWrittenBoxed, Patient, Plain,
+    Shop, ShopBoxed, ShopBrokenRule, ShopOwnRule, ShopWrapped,
 };
 use crate::setup::{START, on_every_broker};
 
@@ -172,6 +172,22 @@ on_every_broker! {
         let app = App::new().rule(|_| panic!("no idea")).rule(|_| Some(Plan::discard()));
         s.run(s.worker().app(&app), async |events| {
             assert_eq!(next(events, "Plain").await, (BACKOFF, false));
+        }).await;
+    }
+
+    /// A25: a text is an error like any other: a rule of the application sees it, by its words.
+    async fn rules_are_asked_about_errors_that_are_texts(s: Setup) {
+        let app = App::new().rule(|error| error.to_string().starts_with("closed").then(Plan::fatal));
+        for text in ["closed for ever", "come back"] {
+            let _ = FailsWithText::enqueue(text).on(&s.client).await.unwrap();
+            let _ = FailsWithBoxedText::enqueue(text).on(&s.client).await.unwrap();
+        }
+
+        s.run(s.worker().app(&app), async |events| {
+            for class in ["FailsWithText", "FailsWithText", "FailsWithBoxedText", "FailsWithBoxedText"] {
+                let Event::Failed { error, next, .. } = events.failed(class).await else { unreachable!() };
+                assert_eq!(next == Next::Dead, error.message.starts_with("closed"), "{class}: {error:?} {next:?}");
+            }
         }).await;
     }
 }

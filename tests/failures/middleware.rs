@@ -190,6 +190,27 @@ fn middleware_is_listed_and_removed_by_name() {
     assert_eq!(error, r#"no middleware is named "outer"; those there are: stamp, inner"#);
 }
 
+/// A68, A69: any place can be named, and one that is not there is an error.
+#[tokio::test]
+async fn middleware_is_put_around_or_inside_of_another() {
+    let s = Setup::memory();
+    let app = App::new().run_middleware(inner).enqueue_middleware(later).enqueue_middleware(stamp);
+    let app = app.run_middleware_around("inner", outer).unwrap().run_middleware_inside("outer", Skip(&[])).unwrap();
+    let app = app.enqueue_middleware_around("stamp", stop).unwrap().enqueue_middleware_inside("stamp", spoil).unwrap();
+    assert_eq!(app.middleware(), ["later", "stop", "stamp", "spoil", "outer", "Skip", "inner"]);
+
+    let app = app.without("later").unwrap();
+    let client = with(&s.client, app.clone());
+    assert_eq!(Note::enqueue("stop").on(&client).await.unwrap().stored, Stored::Stopped);
+    let _ = Note::enqueue("work").on(&client).await.unwrap();
+    s.run(s.worker().app(&app), async |events| drop(events.done("Note").await)).await;
+    assert_eq!(s.notes.all(), ["outer Note work", "inner", "work", "outer ends true"]);
+
+    let error = app.clone().run_middleware_around("stamp", outer).unwrap_err().to_string();
+    assert!(error.starts_with("no middleware is named \"stamp\""), "{error}");
+    assert!(app.enqueue_middleware_inside("inner", stop).is_err());
+}
+
 /// A71: what an application adds is on in a test that asks for its `App`, and runs through the drain: middleware, rules, handlers.
 #[tokio::test]
 async fn an_applications_middleware_runs_in_the_drain_of_a_test() {

@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::broker::Replicas;
 use crate::clock::Timestamp;
 use crate::job::{ArgsError, BoxFuture, Jid, Job, Payload};
-use crate::middleware::{Chain, short_name};
+use crate::middleware::{Chain, Place, short_name};
 
 use super::{BulkError, CHUNK_JOBS, Client, EnqueueError, Once, Receipt, Stored};
 
@@ -185,9 +185,9 @@ impl<M: EnqueueMiddleware> AnyEnqueueMiddleware for M {
 pub(crate) type EnqueueChain = Chain<dyn AnyEnqueueMiddleware>;
 
 impl EnqueueChain {
-    /// Wraps `middleware` around enqueues, inside of all before it, or around all of them.
-    pub(crate) fn wrap<M: EnqueueMiddleware>(&mut self, middleware: M, is_outermost: bool) {
-        self.add(short_name(type_name::<M>()), Arc::new(middleware), is_outermost);
+    /// Wraps `middleware` around enqueues. `false`: there is none of the name that its place is by.
+    pub(crate) fn wrap<M: EnqueueMiddleware>(&mut self, middleware: M, place: Place<'_>) -> bool {
+        self.add(short_name(type_name::<M>()), Arc::new(middleware), place)
     }
 
     /// One enqueue through all of it; `store` is the innermost step.

@@ -40,7 +40,7 @@ use crate::job::blocking::BlockingThreads;
 use crate::job::current::Context;
 use crate::job::failure::OutputError;
 use crate::job::options::{MAX_RETRIES, queue_name_fault, retry_for_fault};
-use crate::job::{Failure, FromJobContext, JobOutput, RetryContext, chain, plan, retry_in};
+use crate::job::{Failure, FromJobContext, JobOutput, RetryContext, RetryIn, chain, plan, retry_in};
 
 /// What holds where it is written: the compiler looks for the traits of `kiq::defaults!` and `kiq::queues!` there.
 #[doc(hidden)]
@@ -290,20 +290,29 @@ pub fn finish<J: Perform, R: JobOutput>(
         tracing::error!(class, %jid, panic, "the job's own rule about its errors panicked; it has no say");
         Disposition::Retry
     });
-    let root = root(&error);
-    let mut plan = root.and_then(|root| plan::of(root, job.state())).unwrap_or_default();
-    if disposition != Disposition::Retry {
-        plan = Plan::from(disposition).after(plan.retry_after());
-    }
-    let answer = match (J::DEF.retry_in, root) {
-        (Some(function), Some(root)) if plan.is_open() => Some(retry_in::ask(function, &RetryContext::new(job, root))),
-        _ => None,
-    };
-    let failure = error.into_failure().with_plan(plan);
+    let asked = root(&error).map(|root| ask::<J>(root, job, disposition));
+    let failure = error.into_failure();
+    // A text is an error only now.
+    let (plan, answer) = asked.unwrap_or_else(|| ask::<J>(failure.error(), job, disposition));
+    let failure = failure.with_plan(plan);
     Err(match answer {
         Some(answer) => failure.with_retry_in(answer),
         None => failure,
     })
+}
+
+/// What is to be done about an error, and what the job's `retry_in` says of it.
+fn ask<J: Perform>(
+    error: &(dyn Error + 'static),
+    job: &JobContext,
+    disposition: Disposition,
+) -> (Plan, Option<RetryIn>) {
+    let mut plan = plan::of(error, job.state()).unwrap_or_default();
+    if disposition != Disposition::Retry {
+        plan = Plan::from(disposition).after(plan.retry_after());
+    }
+    let function = J::DEF.retry_in.filter(|_| plan.is_open());
+    (plan, function.map(|function| retry_in::ask(function, &RetryContext::new(job, error))))
 }
 
 /// The same for a function beside a job: its error is only told.

@@ -10,7 +10,7 @@ use crate::events::Events;
 use crate::job::options::{DEFAULT_QUEUE, MAX_RETRIES, queue_name_fault};
 use crate::job::{MissingState, Perform, Registry, RegistryError, State};
 use crate::meters::Meters;
-use crate::middleware::{RunChain, RunMiddleware};
+use crate::middleware::{Place, RunChain, RunMiddleware};
 use crate::reports::Handlers;
 use crate::retry::{Backoff, RetryPolicy};
 
@@ -322,7 +322,7 @@ impl WorkerBuilder {
 
     /// Wraps every run of this worker; the first added is the outermost. An [`App`] is the place for what tests shall have, too.
     pub fn middleware<M: RunMiddleware>(mut self, middleware: M) -> Self {
-        self.around.wrap(middleware, false);
+        self.around.wrap(middleware, Place::Innermost);
         self
     }
 

@@ -10,6 +10,7 @@ pub mod config;
 mod acks;
 mod capsule;
 mod desk;
+mod endings;
 mod exhausted;
 mod fetcher;
 mod fitness;
@@ -61,6 +62,7 @@ pub use reruns::Reruns;
 
 use acks::Acks;
 use config::Tuning;
+use endings::Endings;
 use health::Vitals;
 use reporter::Reporter;
 use reruns::Counts;
@@ -123,6 +125,7 @@ struct Shared {
     /// What is wrapped around runs.
     around: RunChain,
     reporter: Reporter,
+    endings: Endings,
     meters: Meters,
     events: Events,
     controls: Controls,
@@ -318,11 +321,11 @@ impl Worker {
             let shared = Arc::clone(&shared);
             async move { shared.acks.run(&shared).await }
         });
-        let reports = shared.reporter.start();
+        let tails = shutdown::Tails { acks, endings: shared.endings.start(), reports: shared.reporter.start() };
         let capsules: Vec<_> = capsules.iter().map(|capsule| capsule::Running::start(&shared, capsule)).collect();
         shared.controls.vitals.started(capsules.len());
         shared.events.tell(|| Event::Ready);
-        shutdown::when_told(&shared, capsules, acks, reports, duties).await;
+        shutdown::when_told(&shared, capsules, tails, duties).await;
         shared.controls.vitals.stopped();
         Ok(())
     }
@@ -352,6 +355,7 @@ impl Worker {
             tuning: self.tuning,
             around: self.around,
             reporter: Reporter::new(self.handlers),
+            endings: Endings::default(),
             meters: self.meters,
             events: self.events,
             controls: self.controls,

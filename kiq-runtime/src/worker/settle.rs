@@ -21,7 +21,7 @@ use super::perform::Ended;
 use super::{Shared, exhausted, suspect};
 
 /// Records the end of a run. A success is only noted, to be told to the store with others; its number is answered.
-pub(super) async fn settle(shared: &Shared, unit: UnitOfWork, ended: Ended) -> Option<u64> {
+pub(super) async fn settle(shared: &Arc<Shared>, unit: UnitOfWork, ended: Ended) -> Option<u64> {
     match ended {
         Ended::NotAJob(error) => {
             let end = Settlement::NotAJob { at: shared.clock.now() };
@@ -31,7 +31,10 @@ pub(super) async fn settle(shared: &Shared, unit: UnitOfWork, ended: Ended) -> O
             tracing::error!(queue = &*unit.queue, %error, "not a job; moved to the dead set as it is");
             shared.events.tell(|| Event::NotAJob { queue: unit.queue.clone(), reason: error.to_string() });
         }
-        Ended::Poison(payload) => settle_poison(shared, &unit, payload).await,
+        Ended::Poison(payload) => {
+            let all = Arc::clone(shared);
+            shared.endings.run(async move { settle_poison(&all, &unit, payload).await }).await;
+        }
         Ended::TakenOver => {
             tracing::warn!(queue = &*unit.queue, "this process's lease had run out: the job runs elsewhere");
         }
@@ -39,22 +42,28 @@ pub(super) async fn settle(shared: &Shared, unit: UnitOfWork, ended: Ended) -> O
             span.in_scope(|| tracing::debug!("done"));
             return Some(shared.acks.add(Success { unit, job, elapsed, alone }));
         }
-        Ended::Ran { job, result: Err(failure), elapsed, span, alone: _alone } => {
-            let def = shared.registry.of(job.payload());
-            let failure = Arc::new(asked(&job, def, failure));
+        Ended::Ran { job, result: Err(failure), elapsed, span, alone } => {
+            let def = shared.registry.of(job.payload()).copied();
+            let failure = Arc::new(asked(&job, def.as_ref(), failure));
             shared.tally.failed(job.class());
-            let end = settle_failure(shared, &unit, &job, def, &failure);
-            let (next, death, trimmed) = end.instrument(span.clone()).await;
-            span.in_scope(|| {
-                log_failure(&failure, next, death);
-                tell_trimmed(shared, trimmed);
-            });
-            shared.reporter.tell(Report::new(job.clone(), Arc::clone(&failure), next, death)).await;
-            let class = def.map_or(meters::UNKNOWN, |def| def.name);
-            let run = meters::Run::new(class, job.queue(), end_of(next), elapsed);
-            shared.meters.each(|meter| meter.run(&run));
-            let error = FailureReport::new(&failure);
-            shared.events.tell(|| Event::Failed { job, elapsed, error, next });
+            let verdict = judged(shared, &unit, &job, def.as_ref(), &failure).instrument(span.clone()).await;
+            let all = Arc::clone(shared);
+            let ending = async move {
+                let _alone = alone;
+                let recorded = record_failure(&all, &unit, &failure, verdict).instrument(span.clone());
+                let (next, death, trimmed) = recorded.await;
+                span.in_scope(|| {
+                    log_failure(&failure, next, death);
+                    tell_trimmed(&all, trimmed);
+                });
+                all.reporter.tell(Report::new(job.clone(), Arc::clone(&failure), next, death)).await;
+                let class = def.map_or(meters::UNKNOWN, |def| def.name);
+                let run = meters::Run::new(class, job.queue(), end_of(next), elapsed);
+                all.meters.each(|meter| meter.run(&run));
+                let error = FailureReport::new(&failure);
+                all.events.tell(|| Event::Failed { job, elapsed, error, next });
+            };
+            shared.endings.run(ending).await;
         }
     }
     None
@@ -87,13 +96,15 @@ fn asked(job: &JobContext, def: Option<&JobDef>, mut failure: Failure) -> Failur
     }
 }
 
-async fn settle_failure(
+/// What becomes of the job, after its own last word if that is its end. Nothing is recorded yet: whoever is cut off here leaves
+/// a job that runs, and ends, again.
+async fn judged(
     shared: &Shared,
     unit: &UnitOfWork,
     job: &JobContext,
     def: Option<&JobDef>,
     failure: &Arc<Failure>,
-) -> (Next, Option<Death>, usize) {
+) -> Verdict {
     if let Some((field, value)) = job.payload().odd_retry_field() {
         tracing::warn!(field, value, "this field of the job is no number of retries, and is passed over");
     }
@@ -105,6 +116,16 @@ async fn settle_failure(
         let kept = matches!(verdict, Verdict::Dead { .. });
         exhausted::run(def, DeadJob::new(job.clone(), Arc::clone(failure), kept)).await;
     }
+    verdict
+}
+
+async fn record_failure(
+    shared: &Shared,
+    unit: &UnitOfWork,
+    failure: &Failure,
+    verdict: Verdict,
+) -> (Next, Option<Death>, usize) {
+    let now = shared.clock.now();
     let is_final = failure.disposition() == Disposition::Fatal || failure.retry_in() == Some(RetryIn::Kill);
     let end_of_life = if is_final { Death::Fatal } else { Death::Exhausted };
     let (end, next, death) = match verdict {
@@ -148,9 +169,15 @@ async fn settle_for_sure(shared: &Shared, unit: &UnitOfWork, end: &Settlement) -
     let mut may_be_done = false;
     loop {
         let error = match shared.consumer.settle(unit, end).await {
-            // An earlier attempt may have gone through with its answer lost, and most likely has.
-            Ok(Settled::Stale) if may_be_done => return Settled::Applied { trimmed: 0 },
-            Ok(settled) => return settled,
+            Ok(settled) => {
+                // Whoever gives back what is left of a processor that was cut off finds it no more.
+                shared.work.end(&unit.slot);
+                return match settled {
+                    // An earlier attempt may have gone through with its answer lost, and most likely has.
+                    Settled::Stale if may_be_done => Settled::Applied { trimmed: 0 },
+                    settled => settled,
+                };
+            }
             Err(error) => error,
         };
         // What the server refused is certainly not done.

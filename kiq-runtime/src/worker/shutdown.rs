@@ -5,7 +5,8 @@
 //! 2. running jobs have until the deadline; the heartbeat goes on, so nobody takes them over meanwhile;
 //! 3. what still runs is dropped where it awaits, and only then given back, so that it does not run in two places. (Sidekiq
 //!    pushes back first because its crash would lose the job in between. Here a crash in between is any crash: the lease
-//!    brings the job back.) A blocking job cannot be dropped: it is given back and may run twice;
+//!    brings the job back.) A blocking job cannot be dropped: it is given back and may run twice. A failure that the store is
+//!    being told of is not dropped, but waited for (`endings.rs`);
 //! 4. the store is told of the last successes;
 //! 5. the handlers are told of the last failures, as long as one may take;
 //! 6. the duties end, and the process signs off.
@@ -25,13 +26,15 @@ use super::{Phase, Reruns, Shared, suspect, tally};
 /// How long the store may take to hear of the last successes.
 const LAST_ACKS: Duration = Duration::from_secs(3);
 
-pub(super) async fn when_told(
-    shared: &Arc<Shared>,
-    mut capsules: Vec<Running>,
-    mut acks: JoinSet<()>,
-    reports: JoinSet<()>,
-    mut duties: Duties,
-) {
+/// What the jobs leave to be done, each a task beside them.
+pub(super) struct Tails {
+    pub(super) acks: JoinSet<()>,
+    pub(super) endings: JoinSet<()>,
+    pub(super) reports: JoinSet<()>,
+}
+
+pub(super) async fn when_told(shared: &Arc<Shared>, mut capsules: Vec<Running>, tails: Tails, mut duties: Duties) {
+    let Tails { mut acks, endings, reports } = tails;
     tokio::select! {
         () = shared.controls.reached(Phase::Quiet) => {}
         () = duties.failed() => {
@@ -57,6 +60,7 @@ pub(super) async fn when_told(
     for capsule in capsules {
         left.extend(capsule.cut_off().await);
     }
+    shared.endings.finish(endings).await;
     left.extend(shared.work.clear());
     if !left.is_empty() {
         give_back(shared, &left).await;

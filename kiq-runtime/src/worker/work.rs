@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::broker::{UnitOfWork, Work};
+use crate::broker::{Slot, UnitOfWork, Work};
 use crate::clock::Timestamp;
 
 use super::watchdog::{Pulse, Ticks};
@@ -70,6 +70,13 @@ impl WorkTable {
             Some(Stuck { unit, pulse: seat.pulse.clone(), lasts })
         };
         lock(&self.seats).iter().filter_map(stuck).collect()
+    }
+
+    /// Takes one away, whoever's it was.
+    pub(super) fn end(&self, slot: &Slot) {
+        for seat in lock(&self.seats).iter() {
+            lock(&seat.run).take_if(|run| run.unit.slot == *slot);
+        }
     }
 
     /// Takes everything away.
