@@ -201,7 +201,7 @@ async fn a_process_is_recorded_as_sidekiqs_readers_look_for_it() {
     let process = s.process().await;
     let mut beat = beat();
     beat.quiet = true;
-    let payload: Arc<[u8]> = br#"{"class":"A","args":["x"]}"#.as_slice().into();
+    let payload = br#"{"class":"A","args":["x"]}"#.to_vec().into();
     beat.work = vec![Work { tid: "default-0".into(), queue: "q".into(), payload, run_at: START }];
     let mut redis = s.server().connection();
     let identity = process.identity.to_string();

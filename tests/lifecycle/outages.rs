@@ -392,6 +392,8 @@ async fn a_quiet_worker_waits_for_no_job() {
         .unwrap();
 
     let left: Vec<String> = server.connection().keys("kiq:*").unwrap();
+    // But for the list of the jobs that programs know, which outlives them.
+    let left: Vec<&String> = left.iter().filter(|key| *key != "kiq:known").collect();
     assert!(left.is_empty(), "{left:?}");
 }
 

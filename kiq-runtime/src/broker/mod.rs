@@ -30,6 +30,8 @@ use crate::clock::Timestamp;
 use crate::error::BrokerError;
 use crate::job::BoxFuture;
 
+pub use crate::job::RawPayload;
+
 #[cfg(feature = "redis")]
 pub use self::redis::RedisBroker;
 pub use browse::{
@@ -285,7 +287,7 @@ pub struct UnitOfWork {
     /// The queue it was taken from.
     pub queue: Arc<str>,
     /// The bytes, whatever they are.
-    pub payload: Arc<[u8]>,
+    pub payload: RawPayload,
     /// Its place among what this process owns; the broker's own affair.
     pub slot: Slot,
 }

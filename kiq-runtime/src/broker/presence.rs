@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::error::BrokerError;
-use crate::job::BoxFuture;
+use crate::job::{BoxFuture, RawPayload};
 use crate::random;
 
 use super::metrics::ClassRuns;
@@ -179,7 +179,7 @@ pub struct Work {
     /// The queue.
     pub queue: Arc<str>,
     /// The bytes of the job.
-    pub payload: Arc<[u8]>,
+    pub payload: RawPayload,
     /// Since when.
     pub run_at: Timestamp,
 }

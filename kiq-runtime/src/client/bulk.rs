@@ -3,7 +3,7 @@
 use crate::broker::NewJob;
 use crate::clock::Timestamp;
 use crate::job::payload::Record;
-use crate::job::{Jid, Job};
+use crate::job::{Jid, Job, args};
 
 use super::Client;
 use super::enqueue::Overrides;
@@ -28,10 +28,10 @@ impl Client {
         let mut prepared = Vec::with_capacity(jobs.len());
         prepared.push(self.check(&payload, &queue, at, None)?);
         for (job, jid) in others.iter().zip(jids) {
-            let args = job.to_args()?;
-            let text = record.with(args.get(), &jid);
+            let args = args::write(job)?;
+            let text = record.with(&args, &jid);
             self.check_size(J::NAME, &text)?;
-            Record::check(&text).map_err(|source| EnqueueError::Unreadable { source })?;
+            Record::check(&text, &args).map_err(|source| EnqueueError::Unreadable { source })?;
             let receipt = Receipt { jid, queue: queue.clone(), at, stored: Stored::New };
             prepared.push((NewJob { payload: text, queue: queue.clone(), at, guard: None }, receipt));
         }

@@ -22,7 +22,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::error::BrokerError;
 use crate::job::current::Context;
 use crate::job::options::queue_name_fault;
-use crate::job::{Jid, Job, Payload, Retry};
+use crate::job::{Jid, Job, Payload, Retry, args};
 
 pub use ambient::{default_client, init};
 pub use enqueue::{Enqueue, EnqueueAll, enqueue, enqueue_all};
@@ -396,7 +396,7 @@ impl Client {
         let options = J::OPTIONS;
         let queue = set.queue.as_deref().unwrap_or(options.queue);
         let jid = set.jid.clone().unwrap_or_else(Jid::random);
-        let mut payload = Payload::new(J::NAME, &job.to_args()?, queue, jid, self.clock.now());
+        let mut payload = Payload::of(J::NAME, &args::write(job)?, queue, jid, self.clock.now());
         match set.retry.unwrap_or(options.retry) {
             // As a new payload has it.
             Retry::Default => {}

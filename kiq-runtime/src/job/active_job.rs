@@ -56,7 +56,7 @@ impl<'a> Wrapped<'a> {
         let args: Vec<&RawValue> = serde_json::from_str(self.payload.args().get()).ok()?;
         let job = args.first()?.get();
         let mut found = None;
-        fields(job, |name, value| {
+        fields(job, |name, value, _| {
             if job.get(name) == Some("arguments") {
                 found = job.get(value);
             }
@@ -92,7 +92,7 @@ fn tidy(value: &str, text: &mut String) -> Result<(), String> {
         }
         Some(b'{') => {
             let mut pairs = Vec::new();
-            fields(value, |name, value| pairs.push((name, value))).map_err(|fault| fault.to_string())?;
+            fields(value, |name, value, _| pairs.push((name, value))).map_err(|fault| fault.to_string())?;
             text.push('{');
             let empty = text.len();
             for (name, what) in pairs {

@@ -9,7 +9,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
-use super::finite;
+use super::json::Elements;
+use super::{Job, finite};
 
 /// What can be a job's argument: anything that serde writes to JSON and reads back.
 #[diagnostic::on_unimplemented(
@@ -92,14 +93,19 @@ impl ArgsWriter {
     ///
     /// # Errors
     /// When an argument could not be written.
-    pub fn finish(mut self) -> Result<Box<RawValue>, ArgsError> {
+    pub fn finish(self) -> Result<Box<RawValue>, ArgsError> {
+        let job = self.job;
+        let json = self.finish_text()?;
+        RawValue::from_string(json).map_err(|error| not_json(job, &error))
+    }
+
+    /// The same as a text, which serde wrote and nobody reads again.
+    pub(crate) fn finish_text(mut self) -> Result<String, ArgsError> {
         if let Some(fault) = self.fault {
             return Err(fault);
         }
         self.json.push(b']');
-        let not_json = |error: String| ArgsError { job: self.job, fault: Fault::NotJson { error } };
-        let json = String::from_utf8(self.json).map_err(|e| not_json(e.to_string()))?;
-        RawValue::from_string(json).map_err(|e| not_json(e.to_string()))
+        String::from_utf8(self.json).map_err(|error| not_json(self.job, &error))
     }
 }
 
@@ -107,7 +113,8 @@ impl ArgsWriter {
 #[derive(Debug)]
 pub struct ArgsReader<'a> {
     job: &'static str,
-    args: Vec<&'a RawValue>,
+    all: Elements<'a>,
+    rest: Elements<'a>,
     next: usize,
 }
 
@@ -117,9 +124,20 @@ impl<'a> ArgsReader<'a> {
     /// # Errors
     /// When `args` is no JSON array.
     pub fn new(job: &'static str, args: &'a RawValue) -> Result<Self, ArgsError> {
-        match serde_json::from_str(args.get()) {
-            Ok(args) => Ok(ArgsReader { job, args, next: 0 }),
-            Err(error) => Err(ArgsError { job, fault: Fault::NotJson { error: error.to_string() } }),
+        ArgsReader::of(job, args.get())
+    }
+
+    /// The same of a text that is JSON.
+    pub(crate) fn of(job: &'static str, args: &'a str) -> Result<Self, ArgsError> {
+        match Elements::of(args) {
+            Some(all) => Ok(ArgsReader { job, rest: all.clone(), all, next: 0 }),
+            None => {
+                let error = match serde_json::from_str::<Vec<serde::de::IgnoredAny>>(args) {
+                    Ok(_) => "expected a list".to_owned(),
+                    Err(error) => error.to_string(),
+                };
+                Err(ArgsError { job, fault: Fault::NotJson { error } })
+            }
         }
     }
 
@@ -133,7 +151,7 @@ impl<'a> ArgsReader<'a> {
             None => Err(self.error(Fault::Missing {
                 index: self.next.saturating_sub(1),
                 name: key.name,
-                given: self.args.len(),
+                given: self.given(),
             })),
         }
     }
@@ -150,20 +168,27 @@ impl<'a> ArgsReader<'a> {
     ///
     /// # Errors
     /// When there are more elements than the job has arguments.
-    pub fn finish(self) -> Result<(), ArgsError> {
-        if self.next < self.args.len() {
-            return Err(self.error(Fault::TooMany { given: self.args.len(), expected: self.next }));
+    pub fn finish(mut self) -> Result<(), ArgsError> {
+        match self.rest.next() {
+            None => Ok(()),
+            Some(_) => Err(self.error(Fault::TooMany { given: self.given(), expected: self.next })),
         }
-        Ok(())
+    }
+
+    /// How many there are.
+    fn given(&self) -> usize {
+        self.all.clone().count()
     }
 
     fn optional<T>(&mut self, key: ArgKey<T>) -> Result<Option<T>, ArgsError> {
         let index = self.next;
         self.next += 1;
-        let Some(raw) = self.args.get(index) else {
-            return Ok(None);
+        let json = match self.rest.next() {
+            None => return Ok(None),
+            Some(Ok(json)) => json,
+            Some(Err(fault)) => return Err(self.error(Fault::NotJson { error: fault.to_string() })),
         };
-        match (key.read)(raw.get()) {
+        match (key.read)(json) {
             Ok(value) => Ok(Some(value)),
             Err(error) => Err(self.error(Fault::Read { index, name: key.name, error: error.to_string() })),
         }
@@ -172,6 +197,25 @@ impl<'a> ArgsReader<'a> {
     fn error(&self, fault: Fault) -> ArgsError {
         ArgsError { job: self.job, fault }
     }
+}
+
+fn not_json(job: &'static str, error: &dyn fmt::Display) -> ArgsError {
+    ArgsError { job, fault: Fault::NotJson { error: error.to_string() } }
+}
+
+/// A job's arguments: a JSON array, as [`Job::to_args`] writes it.
+pub(crate) fn write<J: Job>(job: &J) -> Result<String, ArgsError> {
+    let mut writer = ArgsWriter::new(J::NAME);
+    job.write_args(&mut writer);
+    writer.finish_text()
+}
+
+/// The job whose arguments are these: a text that is JSON.
+pub(super) fn read<J: Job>(args: &str) -> Result<J, ArgsError> {
+    let mut reader = ArgsReader::of(J::NAME, args)?;
+    let job = J::read_args(&mut reader)?;
+    reader.finish()?;
+    Ok(job)
 }
 
 /// A job's arguments could not be written or read. The message names the job, the argument and the reason.

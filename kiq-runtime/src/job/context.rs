@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use super::jid::Jid;
 use super::payload::Payload;
 use super::state::State;
-use super::{ArgsError, Job};
+use super::{ArgsError, Job, args};
 
 /// One run of a job. Cheap to clone; a parameter `cx: &JobContext` (or `cx: JobContext`) receives it.
 ///
@@ -165,7 +165,7 @@ impl JobContext {
     /// When the stored arguments do not fit `J`.
     pub fn job<J: Job>(&self) -> Result<J, ArgsError> {
         match self.0.payload.wrapped().map(|job| job.plain()) {
-            None => J::from_args(self.0.payload.args()),
+            None => args::read(self.0.payload.args_text()),
             Some(Ok(args)) => J::from_args(&args),
             Some(Err(reason)) => Err(ArgsError::wrapped(J::NAME, reason)),
         }

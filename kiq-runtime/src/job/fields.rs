@@ -5,20 +5,23 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::Arc;
 
 use super::jid::Jid;
 use super::json;
 use super::payload::PayloadError;
+use super::raw::{RawPayload, TextPayload};
 
 /// The fields. Of a name that comes twice the last counts, as for Ruby.
 #[derive(Clone)]
 pub(super) struct Fields {
-    /// What was parsed: text.
-    read: Arc<[u8]>,
+    /// What was parsed.
+    read: Option<TextPayload>,
     /// What was written since.
     written: String,
     list: Vec<(Place, Place)>,
+    /// A bit for each name, of which several may have the same: most fields that are asked for are not there, and are not
+    /// looked for then.
+    names: u64,
     /// `written` is the object as it is stored, but for the closing brace.
     is_in_order: bool,
 }
@@ -33,6 +36,13 @@ pub(super) enum Place {
 impl Place {
     /// The empty text.
     pub(super) const NOWHERE: Place = Place::Written(0, 0);
+
+    #[inline]
+    fn len(self) -> usize {
+        match self {
+            Place::Read(from, to) | Place::Written(from, to) => to.saturating_sub(from),
+        }
+    }
 }
 
 impl Fields {
@@ -40,41 +50,64 @@ impl Fields {
     pub(super) fn with_capacity(bytes: usize) -> Self {
         let mut written = String::with_capacity(bytes);
         written.push('{');
-        Fields { read: Arc::default(), written, list: Vec::with_capacity(10), is_in_order: true }
+        Fields { read: None, written, list: Vec::with_capacity(10), names: 0, is_in_order: true }
     }
 
     /// Those of a JSON object.
-    pub(super) fn parse(bytes: Arc<[u8]>) -> Result<Self, String> {
-        let text = std::str::from_utf8(&bytes).map_err(|error| error.to_string())?;
+    pub(super) fn parse(raw: RawPayload) -> Result<Self, String> {
+        let read = raw.into_text().map_err(|error| error.to_string())?;
+        let text = read.text();
         let mut written = String::new();
         let mut list = Vec::with_capacity(12);
-        let found = json::fields(text, |name, value| {
-            let escaped = text.get(name.clone()).filter(|name| name.contains('\\'));
-            let name = match escaped.and_then(|_| text_of(text.get(name.start - 1..name.end + 1)?)) {
-                Some(name) => append(&mut written, &name),
-                None => Place::Read(name.start, name.end),
+        let mut names = 0;
+        let found = json::fields(text, |name, value, is_escaped| {
+            let escaped = is_escaped.then(|| text_of(text.get(name.start - 1..name.end + 1)?)).flatten();
+            let name = match escaped {
+                Some(name) => {
+                    names |= bit_of(&name);
+                    append(&mut written, &name)
+                }
+                None => {
+                    names |= bit_of(text.get(name.clone()).unwrap_or_default());
+                    Place::Read(name.start, name.end)
+                }
             };
             list.push((name, Place::Read(value.start, value.end)));
         });
         found.map_err(|fault| fault.to_string())?;
-        Ok(Fields { read: bytes, written, list, is_in_order: false })
+        Ok(Fields { read: Some(read), written, list, names, is_in_order: false })
     }
 
+    /// What was parsed; nothing if they were put together here.
+    pub(super) fn as_read(&self) -> &str {
+        self.read.as_ref().map_or("", TextPayload::text)
+    }
+
+    #[inline]
     fn bytes(&self, place: Place) -> &[u8] {
-        match place {
-            Place::Read(from, to) => self.read.get(from..to),
-            Place::Written(from, to) => self.written.as_bytes().get(from..to),
+        match (place, &self.read) {
+            (Place::Read(from, to), Some(read)) => read.bytes(from, to),
+            (Place::Written(from, to), _) => self.written.as_bytes().get(from..to).unwrap_or_default(),
+            (Place::Read(..), None) => &[],
         }
-        .unwrap_or_default()
     }
 
+    #[inline]
     pub(super) fn text(&self, place: Place) -> &str {
-        // Known to be text, and cut where text may be.
-        std::str::from_utf8(self.bytes(place)).unwrap_or_default()
+        match (place, &self.read) {
+            (Place::Read(from, to), Some(read)) => read.part(from, to),
+            (Place::Written(from, to), _) => self.written.get(from..to).unwrap_or_default(),
+            (Place::Read(..), None) => "",
+        }
     }
 
+    #[inline]
     fn place(&self, field: &str) -> Option<Place> {
-        self.list.iter().rev().find(|(name, _)| self.bytes(*name) == field.as_bytes()).map(|(_, value)| *value)
+        if self.names & bit_of(field) == 0 {
+            return None;
+        }
+        let is_it = |(name, _): &&(Place, Place)| name.len() == field.len() && self.bytes(*name) == field.as_bytes();
+        self.list.iter().rev().find(is_it).map(|(_, value)| *value)
     }
 
     pub(super) fn get(&self, field: &str) -> Option<&str> {
@@ -104,6 +137,7 @@ impl Fields {
         if !self.list.is_empty() {
             self.written.push(',');
         }
+        self.names |= bit_of(field);
         self.written.push('"');
         let name = append(&mut self.written, field);
         self.written.push_str("\":");
@@ -134,24 +168,21 @@ impl Fields {
         }
         self.is_in_order = false;
         let place = append(&mut self.written, value);
-        let Fields { read, written, list, .. } = self;
+        let mut list = std::mem::take(&mut self.list);
         // All of them, so that the last still counts.
-        for (name, old) in list.iter_mut() {
-            let is_it = match name {
-                Place::Read(from, to) => read.get(*from..*to) == Some(field.as_bytes()),
-                Place::Written(from, to) => written.get(*from..*to) == Some(field),
-            };
-            if is_it {
+        for (name, old) in &mut list {
+            if self.text(*name) == field {
                 *old = place;
             }
         }
+        self.list = list;
     }
 
     pub(super) fn remove(&mut self, field: &str) {
         if self.place(field).is_some() {
             self.is_in_order = false;
             let list = std::mem::take(&mut self.list);
-            self.list = list.into_iter().filter(|(name, _)| self.bytes(*name) != field.as_bytes()).collect();
+            self.list = list.into_iter().filter(|(name, _)| self.text(*name) != field).collect();
         }
     }
 
@@ -184,7 +215,7 @@ impl Fields {
 
     /// The JSON object.
     pub(super) fn to_text(&self) -> String {
-        let mut text = String::with_capacity(self.read.len() + self.written.len() + 16);
+        let mut text = String::with_capacity(self.read.as_ref().map_or(0, TextPayload::len) + self.written.len() + 16);
         if self.is_in_order {
             text.push_str(&self.written);
         } else {
@@ -214,13 +245,13 @@ impl Record {
         [before, args, between, "\"", jid.as_str(), "\"", after].concat()
     }
 
-    /// Whether every reader can read `text`, the record with some arguments. The rest of it was checked with the first.
-    pub(crate) fn check(text: &str) -> Result<(), PayloadError> {
-        match json::is_simple(text) {
+    /// Whether every reader can read `text`, the record with arguments that were just written as `args`. The rest of it was
+    /// checked with the first.
+    pub(crate) fn check(text: &str, args: &str) -> Result<(), PayloadError> {
+        match json::is_simple(args) {
             true => Ok(()),
-            false => {
-                json::fields(text, |_, _| ()).map_err(|fault| PayloadError::NotAnObject { reason: fault.to_string() })
-            }
+            false => json::fields(text, |_, _, _| ())
+                .map_err(|fault| PayloadError::NotAnObject { reason: fault.to_string() }),
         }
     }
 }
@@ -229,6 +260,14 @@ impl fmt::Display for Fields {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.to_text())
     }
+}
+
+/// The bit of a name: any would do that is soon had and differs for most of the names in use.
+#[inline]
+fn bit_of(name: &str) -> u64 {
+    let first = name.as_bytes().first().copied().unwrap_or_default();
+    let last = name.as_bytes().last().copied().unwrap_or_default();
+    1 << ((name.len() * 5 + usize::from(first) * 3 + usize::from(last)) % 64)
 }
 
 fn append(text: &mut String, part: &str) -> Place {

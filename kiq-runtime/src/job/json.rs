@@ -25,8 +25,8 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Tells where each field of an object is: its name, without the quotes, and its value.
-pub(super) fn fields(text: &str, mut tell: impl FnMut(Range<usize>, Range<usize>)) -> Result<(), Fault> {
+/// Tells where each field of an object is: its name, without the quotes, its value, and whether there are escapes in the name.
+pub(super) fn fields(text: &str, mut tell: impl FnMut(Range<usize>, Range<usize>, bool)) -> Result<(), Fault> {
     let mut scan = Scan { bytes: text.as_bytes(), at: 0 };
     scan.blanks();
     scan.byte(b'{', "expected an object")?;
@@ -34,11 +34,11 @@ pub(super) fn fields(text: &str, mut tell: impl FnMut(Range<usize>, Range<usize>
     if !scan.takes(b'}') {
         loop {
             scan.blanks();
-            let name = scan.name()?;
+            let (name, is_escaped) = scan.name()?;
             scan.colon()?;
             let from = scan.at;
             scan.value()?;
-            tell(name, from..scan.at);
+            tell(name, from..scan.at, is_escaped);
             scan.blanks();
             if !scan.takes(b',') {
                 break;
@@ -53,12 +53,89 @@ pub(super) fn fields(text: &str, mut tell: impl FnMut(Range<usize>, Range<usize>
     }
 }
 
-/// Whether JSON that was just written needs no second look: no escape, and too few brackets to be deep. Nearly all is so.
-pub(super) fn is_simple(json: &str) -> bool {
-    let bytes = json.as_bytes();
-    !bytes.contains(&b'\\') && bytes.iter().filter(|byte| matches!(byte, b'[' | b'{')).count() <= MAX_DEPTH
+/// How many bytes there are before the first that means something within a string: a quote, a backslash, a control character.
+///
+/// Eight at a time. Of the bits that the three subtractions leave, those above the first may be wrong (a borrow goes upwards),
+/// and the first is right.
+fn plain(bytes: &[u8]) -> usize {
+    const EACH: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGH: u64 = EACH << 7;
+    let below = |word: u64, than: u64| word.wrapping_sub(EACH * than) & !word & HIGH;
+    let mut before = 0;
+    let mut words = bytes.chunks_exact(8);
+    for word in &mut words {
+        let Ok(word) = word.try_into().map(u64::from_le_bytes) else { break };
+        let quote = below(word ^ (EACH * u64::from(b'"')), 1);
+        let backslash = below(word ^ (EACH * u64::from(b'\\')), 1);
+        let found = quote | backslash | below(word, u64::from(b' '));
+        if found != 0 {
+            return before + found.trailing_zeros() as usize / 8;
+        }
+        before += 8;
+    }
+    let rest = words.remainder();
+    before + rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | ..b' ')).unwrap_or(rest.len())
 }
 
+/// Whether JSON that was just written needs no second look, wherever in a record it stands: no escape, and too few brackets to
+/// be deep. Nearly all is so.
+pub(super) fn is_simple(json: &str) -> bool {
+    let mut brackets = 0;
+    let mut is_plain = true;
+    // So that all of a chunk can be looked at at once.
+    for chunk in json.as_bytes().chunks(64) {
+        let mut in_chunk = 0_u8;
+        let mut escapes = 0_u8;
+        for byte in chunk {
+            // `[` and `{` are a bit apart.
+            in_chunk += u8::from(*byte | 0x20 == b'{');
+            escapes |= u8::from(*byte == b'\\');
+        }
+        brackets += usize::from(in_chunk);
+        is_plain &= escapes == 0;
+    }
+    // The object around it is a level, too.
+    is_plain && brackets < MAX_DEPTH
+}
+
+/// The elements of a list one after the other, each as its text. What stands between them is not judged: they are those of a
+/// text that is known to be JSON.
+#[derive(Clone, Debug)]
+pub(super) struct Elements<'a> {
+    text: &'a str,
+    scan: Scan<'a>,
+}
+
+impl<'a> Elements<'a> {
+    /// Those of a list; `None` of anything else.
+    pub(super) fn of(text: &'a str) -> Option<Self> {
+        let mut scan = Scan { bytes: text.as_bytes(), at: 0 };
+        scan.blanks();
+        scan.takes(b'[').then_some(Elements { text, scan })
+    }
+}
+
+impl<'a> Iterator for Elements<'a> {
+    type Item = Result<&'a str, Fault>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.scan.blanks();
+        self.scan.takes(b',');
+        self.scan.blanks();
+        if matches!(self.scan.peek(), None | Some(b']')) {
+            return None;
+        }
+        let from = self.scan.at;
+        let found = self.scan.value();
+        if found.is_err() {
+            // Nothing is told of what follows.
+            self.scan.at = self.scan.bytes.len();
+        }
+        Some(found.map(|()| self.text.get(from..self.scan.at).unwrap_or_default()))
+    }
+}
+
+#[derive(Clone, Debug)]
 struct Scan<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -103,11 +180,12 @@ impl Scan<'_> {
         if self.takes(byte) { Ok(()) } else { Err(self.fault(what)) }
     }
 
-    fn name(&mut self) -> Result<Range<usize>, Fault> {
+    /// A name, and whether there are escapes in it.
+    fn name(&mut self) -> Result<(Range<usize>, bool), Fault> {
         self.byte(b'"', "expected the name of a field")?;
         let from = self.at;
-        self.string()?;
-        Ok(from..self.at - 1)
+        let is_escaped = self.string()?;
+        Ok((from..self.at - 1, is_escaped))
     }
 
     fn colon(&mut self) -> Result<(), Fault> {
@@ -210,18 +288,20 @@ impl Scan<'_> {
         Ok(())
     }
 
-    /// The rest of a string whose opening quote was read, and its closing quote.
-    fn string(&mut self) -> Result<(), Fault> {
+    /// The rest of a string whose opening quote was read, and its closing quote. Answers whether there are escapes in it.
+    fn string(&mut self) -> Result<bool, Fault> {
+        let mut is_escaped = false;
         loop {
-            let rest = self.bytes.get(self.at..).unwrap_or_default();
-            let plain = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | ..b' ')).unwrap_or(rest.len());
-            self.at += plain;
+            self.at += plain(self.bytes.get(self.at..).unwrap_or_default());
             match self.peek() {
                 Some(b'"') => {
                     self.at += 1;
-                    return Ok(());
+                    return Ok(is_escaped);
                 }
-                Some(b'\\') => self.escape()?,
+                Some(b'\\') => {
+                    is_escaped = true;
+                    self.escape()?;
+                }
                 _ => return Err(self.fault("a control character in a string")),
             }
         }
@@ -266,7 +346,7 @@ mod tests {
 
     fn fields(text: &str) -> Result<Vec<Places>, Fault> {
         let mut found = Vec::new();
-        super::fields(text, |name, value| found.push((name, value))).map(|()| found)
+        super::fields(text, |name, value, _| found.push((name, value))).map(|()| found)
     }
 
     fn of(args: &str) -> Result<(), String> {
@@ -397,6 +477,54 @@ mod tests {
                 change(with, 1);
             }
         }
+    }
+
+    #[test]
+    fn a_string_is_as_long_as_byte_by_byte() {
+        let means_something = |byte: &u8| matches!(byte, b'"' | b'\\' | ..b' ');
+        for length in 0..20 {
+            for byte in 0..=u8::MAX {
+                for at in 0..length {
+                    for around in [b'a', 0x80, 0xff, b'!', b'#', b'[', b']', 0x7f, b' '] {
+                        let mut bytes = vec![around; length];
+                        bytes[at] = byte;
+                        let expected = bytes.iter().position(means_something).unwrap_or(length);
+                        assert_eq!(plain(&bytes), expected, "{bytes:?}");
+                        // And behind another.
+                        if let Some(next) = bytes.get_mut(at + 1) {
+                            *next = b'"';
+                            let expected = bytes.iter().position(means_something).unwrap_or(length);
+                            assert_eq!(plain(&bytes), expected, "{bytes:?}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn only_what_has_no_escape_and_few_brackets_is_simple() {
+        let simple = |text: String| is_simple(&text);
+        assert!(simple(String::new()));
+        assert!(simple("[".repeat(99)) && simple("{".repeat(99)) && simple("a]}z".repeat(99)));
+        assert!(!simple("[".repeat(100)) && !simple("{[".repeat(50)));
+        for at in [0, 1, 63, 64, 65, 127, 199] {
+            let mut text = "a".repeat(200);
+            text.replace_range(at..=at, "\\");
+            assert!(!simple(text), "{at}");
+        }
+    }
+
+    #[test]
+    fn elements_are_told_apart() {
+        let of = |text| Elements::of(text).map(|elements| elements.collect::<Result<Vec<_>, _>>().unwrap());
+        assert_eq!(of("[]"), Some(vec![]));
+        assert_eq!(of(" [ 1 , \"a,]\" ,[2,{}], {\"b\":[3]} ] "), Some(vec!["1", "\"a,]\"", "[2,{}]", "{\"b\":[3]}"]));
+        assert_eq!(of("{}"), None);
+        assert_eq!(of("7"), None);
+        let too_deep = format!("[1,{},2]", deep(100));
+        let found: Vec<_> = Elements::of(&too_deep).unwrap().collect();
+        assert!(matches!(found[..], [Ok("1"), Err(_)]), "{found:?}");
     }
 
     #[test]

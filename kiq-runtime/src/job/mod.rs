@@ -21,6 +21,7 @@ pub mod not_implemented;
 pub mod options;
 pub mod payload;
 pub mod plan;
+pub mod raw;
 pub mod recovered;
 pub mod registry;
 pub mod retry_in;
@@ -43,6 +44,7 @@ pub use not_implemented::NotImplemented;
 pub use options::{JobOptions, OnArgError, Retry};
 pub use payload::{Payload, PayloadError};
 pub use plan::{JobError, Plan};
+pub use raw::RawPayload;
 pub use registry::{Registry, RegistryError};
 pub use retry_in::{RetryContext, RetryIn};
 pub use state::{Data, FromJobContext, MissingState, Rejection, State};
@@ -93,10 +95,7 @@ pub trait Job: Sized + Send + 'static {
     /// # Errors
     /// When `args` is no array, has too few or too many elements, or one does not decode.
     fn from_args(args: &RawValue) -> Result<Self, ArgsError> {
-        let mut reader = ArgsReader::new(Self::NAME, args)?;
-        let job = Self::read_args(&mut reader)?;
-        reader.finish()?;
-        Ok(job)
+        args::read(args.get())
     }
 }
 

@@ -4,7 +4,7 @@
 //! 64 bits, `1.10`, `1e400` and fields of other programs survive any number of retries.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -17,6 +17,7 @@ pub(crate) use super::fields::Record;
 use super::fields::{Fields, Place, text_of};
 use super::jid::Jid;
 use super::options::{MAX_RETRIES, Retry};
+use super::raw::RawPayload;
 
 /// Numbers from here on are milliseconds, smaller ones seconds: 10¹¹ s is the year 5138, 10¹¹ ms is 1973.
 ///
@@ -41,21 +42,29 @@ pub struct Payload {
     fields: Fields,
     /// Of its name without quotes and escapes.
     class: Place,
-    jid: Jid,
+    /// Made of the text when it is first asked for: most runs do not.
+    jid: OnceLock<Jid>,
+    /// Where it was read, without quotes and escapes; `None` if there is none.
+    jid_at: Option<Place>,
 }
 
 impl Payload {
     /// A new job: `class`, `args` (a JSON array), `queue`, a `jid`, the time it was made, and `retry`.
     pub fn new(class: &str, args: &RawValue, queue: &str, jid: Jid, created_at: Timestamp) -> Self {
-        let mut fields = Fields::with_capacity(class.len() + args.get().len() + queue.len() + 192);
+        Payload::of(class, args.get(), queue, jid, created_at)
+    }
+
+    /// The same of a text that is a JSON array.
+    pub(crate) fn of(class: &str, args: &str, queue: &str, jid: Jid, created_at: Timestamp) -> Self {
+        let mut fields = Fields::with_capacity(class.len() + args.len() + queue.len() + 192);
         fields.add_text("class", class);
-        fields.add("args", args.get());
+        fields.add("args", args);
         fields.add_text("jid", jid.as_str());
         fields.add_text("queue", queue);
         fields.add("retry", "true");
         fields.add("created_at", &time_text(created_at));
         let class = fields.text_place("class").unwrap_or(Place::NOWHERE);
-        Payload { fields, class, jid }
+        Payload { fields, class, jid: jid.into(), jid_at: None }
     }
 
     /// What jobs that differ from this one in arguments and id have in common.
@@ -66,7 +75,7 @@ impl Payload {
     /// Whether every reader can read `text`, which is what this payload is written as: the same as parsing it, for a
     /// payload whose fields are JSON already.
     pub(crate) fn check_written(&self, text: &str) -> Result<(), PayloadError> {
-        Record::check(text)?;
+        Record::check(text, text)?;
         if self.fields.get("class").and_then(text_of).is_none() {
             return Err(PayloadError::NoClass { found: self.fields.excerpt("class") });
         }
@@ -82,12 +91,12 @@ impl Payload {
     /// When the bytes are no JSON object with a text `class` and an array `args`: it can never run. (Sidekiq loses eight
     /// kinds of these; kiq moves them to the dead set as they are.)
     pub fn parse(bytes: &[u8]) -> Result<Self, PayloadError> {
-        Payload::parse_shared(&Arc::from(bytes))
+        Payload::parse_raw(bytes.to_vec().into())
     }
 
     /// The same of bytes that others hold, too: they are not copied.
-    pub(crate) fn parse_shared(bytes: &Arc<[u8]>) -> Result<Self, PayloadError> {
-        let mut fields = match Fields::parse(Arc::clone(bytes)) {
+    pub(crate) fn parse_raw(raw: RawPayload) -> Result<Self, PayloadError> {
+        let mut fields = match Fields::parse(raw) {
             Ok(fields) => fields,
             Err(reason) => return Err(PayloadError::NotAnObject { reason }),
         };
@@ -98,11 +107,8 @@ impl Payload {
             let class = fields.text(class).to_owned();
             return Err(PayloadError::NoArgs { class, found: fields.excerpt("args") });
         }
-        let jid = match fields.get("jid").and_then(text_of) {
-            Some(jid) if !jid.is_empty() => Jid::found(&jid),
-            _ => Jid::derived(bytes),
-        };
-        Ok(Payload { fields, class, jid })
+        let jid = fields.text_place("jid").filter(|place| !fields.text(*place).is_empty());
+        Ok(Payload { fields, class, jid: OnceLock::new(), jid_at: jid })
     }
 
     /// The name of the job: what the worker looks up.
@@ -112,13 +118,21 @@ impl Payload {
 
     /// The id. One without a usable `jid` field has an id derived from its bytes; the field is left as it is.
     pub fn jid(&self) -> &Jid {
-        &self.jid
+        self.jid.get_or_init(|| match self.jid_at {
+            Some(place) => Jid::found(self.fields.text(place)),
+            None => Jid::derived(self.fields.as_read().as_bytes()),
+        })
     }
 
     /// The arguments: a JSON array, as the text it was stored as.
     pub fn args(&self) -> &RawValue {
         // Both constructors put it there; an empty array is the only honest answer of a job whose field was removed.
         self.raw("args").unwrap_or(RawValue::NULL)
+    }
+
+    /// The same, not looked at again.
+    pub(super) fn args_text(&self) -> &str {
+        self.fields.get("args").unwrap_or("null")
     }
 
     /// The queue the job says it belongs to. The list it is found in counts more.
@@ -273,7 +287,7 @@ impl fmt::Display for Payload {
 impl fmt::Debug for Payload {
     /// Class and jid only: arguments do not belong in logs.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Payload").field("class", &self.class()).field("jid", &self.jid).finish_non_exhaustive()
+        f.debug_struct("Payload").field("class", &self.class()).field("jid", self.jid()).finish_non_exhaustive()
     }
 }
 

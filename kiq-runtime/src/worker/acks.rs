@@ -6,11 +6,12 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, watch};
 
 use crate::broker::{Settled, UnitOfWork};
+use crate::clock::instant;
 use crate::events::Event;
 use crate::job::JobContext;
 use crate::meters::{End, Run};
@@ -22,8 +23,12 @@ use super::suspect::Alone;
 /// Jobs in one telling: the script's arguments are bounded by it.
 const MOST: usize = 1000;
 
-/// How long a few jobs wait for company, when nobody waits for them. (tokio's timer goes by the millisecond.)
+/// How long a few jobs wait for company, when nobody waits for them and others were told so shortly before. (tokio's timer goes by
+/// the millisecond.)
 const LINGER: Duration = Duration::from_millis(1);
+
+/// The most jobs that a processor runs without letting others have their turn.
+const LONGEST_TURN: usize = 64;
 
 /// A job that succeeded.
 #[derive(Debug)]
@@ -94,6 +99,12 @@ impl Acks {
         usize::try_from(self.max_unacked / 2).unwrap_or(MOST).clamp(1, MOST / 2)
     }
 
+    /// How many quick jobs in a row one of so many processors may run: so few that all of them together fill half a telling
+    /// before each has had its turn, and a telling is under way while the next fills.
+    pub(super) fn turn(&self, processors: usize) -> usize {
+        (self.enough() / 2 / processors.max(1)).clamp(1, LONGEST_TURN)
+    }
+
     /// Returns when no more than `max_unacked` jobs up to that number are untold: at once, as a rule.
     pub(super) async fn room_after(&self, number: u64) {
         let enough = number.saturating_sub(self.max_unacked);
@@ -118,9 +129,11 @@ impl Acks {
 
     /// Tells until it is closed and all is told.
     pub(super) async fn run(&self, shared: &Shared) {
+        let mut last = None;
         loop {
-            let Some(waiting) = self.some().await else { return };
+            let Some(waiting) = self.some(last).await else { return };
             self.tell(shared, waiting).await;
+            last = Some(instant());
         }
     }
 
@@ -157,8 +170,8 @@ impl Acks {
         }
     }
 
-    /// The next jobs to tell; `None` when there will be none.
-    async fn some(&self) -> Option<Vec<Success>> {
+    /// The next jobs to tell, when the `last` were told at that time; `None` when there will be none.
+    async fn some(&self, last: Option<Instant>) -> Option<Vec<Success>> {
         loop {
             let (waiting, is_closed) = {
                 let inside = self.inside();
@@ -171,7 +184,9 @@ impl Acks {
                 self.added.notified().await;
                 continue;
             }
-            if waiting < self.enough() && !is_closed {
+            // One that comes alone has no company to wait for, and the next job is not to meet its telling.
+            let is_alone = last.is_none_or(|last| last.elapsed() > LINGER);
+            if waiting < self.enough() && !is_closed && !is_alone {
                 // Running out of time is as good as company.
                 let _ = tokio::time::timeout(LINGER, self.many.notified()).await;
             }

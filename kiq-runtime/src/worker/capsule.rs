@@ -30,7 +30,8 @@ impl Running {
         let mut processors = JoinSet::new();
         for number in 0..capsule.concurrency {
             let seat = shared.work.seat(format!("{}-{number}", capsule.name).into());
-            processors.spawn(Processor::new(Arc::clone(shared), Arc::clone(&desk), seat).run());
+            let (shared, desk) = (Arc::clone(shared), Arc::clone(&desk));
+            processors.spawn(Processor::new(shared, desk, seat, capsule.concurrency).run());
         }
         let mut fetcher = JoinSet::new();
         let order = QueueOrder::new(capsule);

@@ -141,7 +141,7 @@ impl Desk {
     /// Leaves jobs.
     pub(super) fn put(&self, units: Vec<UnitOfWork>) {
         let added = units.len();
-        {
+        let idle = {
             let mut inside = self.inside();
             let mut last: Option<(Arc<str>, usize)> = None;
             for unit in units {
@@ -160,8 +160,10 @@ impl Desk {
                     inside.waiting += 1;
                 }
             }
-        }
-        for _ in 0..added {
+            inside.idle
+        };
+        // The others look here before they rest.
+        for _ in 0..added.min(idle) {
             self.filled.notify_one();
         }
     }
@@ -201,7 +203,7 @@ mod tests {
 
     fn unit(queue: &str) -> UnitOfWork {
         let slot = Slot { batch: "1".into(), index: 1 };
-        UnitOfWork { queue: queue.into(), payload: Arc::from(&b"{}"[..]), slot }
+        UnitOfWork { queue: queue.into(), payload: b"{}".to_vec().into(), slot }
     }
 
     async fn take_all(desk: &Desk) -> Vec<String> {

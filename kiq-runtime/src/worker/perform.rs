@@ -40,7 +40,7 @@ pub(super) enum Ended {
 }
 
 pub(super) async fn perform(shared: &Shared, unit: &UnitOfWork, pulse: &Pulse) -> Ended {
-    let payload = match Payload::parse_shared(&unit.payload) {
+    let payload = match Payload::parse_raw(unit.payload.clone()) {
         Ok(payload) => payload,
         Err(error) => return Ended::NotAJob(error),
     };
@@ -50,7 +50,7 @@ pub(super) async fn perform(shared: &Shared, unit: &UnitOfWork, pulse: &Pulse) -
         Verdict::Poison => return Ended::Poison(payload),
         Verdict::TakenOver => return Ended::TakenOver,
     };
-    let def = shared.registry.of(&payload).copied();
+    let def = shared.registry.of(&payload);
     let timeout = def.and_then(|def| def.options.timeout);
     let stopping = shared.controls.stopping.subscribe();
     let job = JobContext::new(payload, Arc::clone(&unit.queue), shared.state.clone(), timeout, stopping);

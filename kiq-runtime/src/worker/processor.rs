@@ -12,15 +12,19 @@ pub(super) struct Processor {
     desk: Arc<Desk>,
     /// Where its work is listed.
     seat: Seat,
+    /// How many processors its capsule has.
+    of: usize,
 }
 
 impl Processor {
-    pub(super) fn new(shared: Arc<Shared>, desk: Arc<Desk>, seat: Seat) -> Self {
-        Processor { shared, desk, seat }
+    pub(super) fn new(shared: Arc<Shared>, desk: Arc<Desk>, seat: Seat, of: usize) -> Self {
+        Processor { shared, desk, seat, of }
     }
 
     /// Until the desk is closed and empty.
     pub(super) async fn run(self) {
+        let turn = self.shared.acks.turn(self.of);
+        let mut in_turn = 0;
         while let Some(unit) = self.desk.next().await {
             // No await between taking the job and writing it down: whatever ends this task finds it in the table.
             self.seat.begin(unit.clone(), self.shared.clock.now());
@@ -31,8 +35,13 @@ impl Processor {
             if let Some(number) = ack {
                 self.shared.acks.room_after(number).await;
             }
-            // A stream of jobs that never wait would keep the fetcher and the timers from running.
-            tokio::task::coop::consume_budget().await;
+            in_turn += 1;
+            if in_turn >= turn {
+                in_turn = 0;
+                // A stream of jobs that never wait would keep the fetcher, the timers and the answers of the store waiting.
+                // tokio looks for what came in before it goes on with those who yield.
+                tokio::task::yield_now().await;
+            }
         }
     }
 }

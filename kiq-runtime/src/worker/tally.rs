@@ -30,12 +30,13 @@ impl Tally {
     /// Runs that succeeded.
     pub(super) fn succeeded<'a>(&self, runs: impl Iterator<Item = (&'a str, Duration)>) {
         let mut classes = self.classes();
-        for (class, elapsed) in runs {
+        let mut runs = runs.peekable();
+        while let Some((class, elapsed)) = runs.next() {
             let Some(known) = entry(&mut classes, class) else { continue };
-            known.totals.runs += 1;
-            known.totals.millis += u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX / 2);
-            if let Some(count) = known.durations.get_mut(bucket(elapsed)) {
-                *count = count.saturating_add(1);
+            count(known, elapsed);
+            // Jobs of a kind come together, and are looked up together.
+            while let Some((_, elapsed)) = runs.next_if(|(other, _)| *other == class) {
+                count(known, elapsed);
             }
         }
     }
@@ -72,6 +73,15 @@ impl Tally {
                 *known = known.saturating_add(count);
             }
         }
+    }
+}
+
+/// One that succeeded.
+fn count(known: &mut ClassRuns, elapsed: Duration) {
+    known.totals.runs += 1;
+    known.totals.millis += u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX / 2);
+    if let Some(count) = known.durations.get_mut(bucket(elapsed)) {
+        *count = count.saturating_add(1);
     }
 }
 

@@ -99,7 +99,7 @@ pub(super) fn look(shared: &Shared, told: &mut Told) -> Duration {
             continue;
         }
         let elapsed = tick * u32::try_from(stuck.lasts).unwrap_or(u32::MAX);
-        let Ok(job) = Payload::parse_shared(&stuck.unit.payload) else { continue };
+        let Ok(job) = Payload::parse_raw(stuck.unit.payload.clone()) else { continue };
         let since = shared.clock.now() - elapsed;
         shared.tally.blocked();
         if let Some(others) = told.is_due(job.class(), shared.ticks.0.load(Ordering::Relaxed), tick) {

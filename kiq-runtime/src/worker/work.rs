@@ -54,7 +54,7 @@ impl WorkTable {
             run.as_ref().map(|run| Work {
                 tid: seat.tid.to_string(),
                 queue: Arc::clone(&run.unit.queue),
-                payload: Arc::clone(&run.unit.payload),
+                payload: run.unit.payload.clone(),
                 run_at: run.since,
             })
         };

@@ -360,7 +360,7 @@ impl Owner {
         let units: Vec<Option<Queued>> = jobs.map(Some).collect();
         let handed = units.iter().flatten().enumerate().map(|(index, job)| UnitOfWork {
             queue: Arc::clone(&queue),
-            payload: Arc::clone(&job.payload),
+            payload: job.payload.to_vec().into(),
             slot: Slot { batch: Arc::clone(&batch), index },
         });
         let handed = handed.collect();

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use redis::Value;
 
 use crate::broker::dead::SharedLimits;
-use crate::broker::{Consumer, Identity, Reclaimed, Settled, Settlement, Slot, UnitOfWork, Waiter};
+use crate::broker::{Consumer, Identity, RawPayload, Reclaimed, Settled, Settlement, Slot, UnitOfWork, Waiter};
 use crate::clock::Clock;
 use crate::error::BrokerError;
 use crate::job::BoxFuture;
@@ -112,7 +112,7 @@ impl RedisConsumer {
         let mut next = || answers.next().unwrap_or_else(|| Err(self.link.surprised()));
         let notes = next()?;
         let contents = [next()?, next()?];
-        let (batches, units) = self.read_notes(&notes, &contents);
+        let (batches, units) = self.read_notes(&notes, contents);
         expected.arrived(batches);
         Ok(units)
     }
@@ -156,9 +156,9 @@ impl RedisConsumer {
     }
 
     /// The batches a fetch made, with their sizes, and the jobs in them.
-    fn read_notes(&self, notes: &Value, contents: &[Value]) -> (Vec<(Arc<str>, usize)>, Vec<UnitOfWork>) {
+    fn read_notes(&self, notes: &Value, contents: [Value; BATCHES]) -> (Vec<(Arc<str>, usize)>, Vec<UnitOfWork>) {
         let (mut batches, mut units) = (Vec::with_capacity(BATCHES), Vec::new());
-        let mut contents = contents.iter();
+        let mut contents = contents.iter().map(reply::list);
         let mut notes = reply::list(notes).iter().map(|note| text(note).unwrap_or_default());
         while let Some(note) = notes.next() {
             if note != "batch" {
@@ -169,7 +169,7 @@ impl RedisConsumer {
             let (id, queue, _) = (notes.next(), notes.next(), notes.next());
             let (batch, queue): (Arc<str>, Arc<str>) =
                 (id.unwrap_or_default().into(), queue.unwrap_or_default().into());
-            let jobs = contents.next().map(reply::list).unwrap_or_default();
+            let jobs = contents.next().unwrap_or_default();
             units.reserve(jobs.len());
             units.extend(units_of(&batch, &queue, jobs));
             batches.push((batch, jobs.len()));
@@ -187,7 +187,7 @@ impl RedisConsumer {
         let number = self.next_ack.load(Ordering::Relaxed);
         let mut call = scripts::ack(&script_keys).arg(number).arg(keys::TOMBSTONE).arg(DAY_TTL);
         for share in &shares {
-            call = call.arg(&*share.batch).arg(share.jobs).arg(share.keep).arg(share.among_kept.len());
+            call = call.arg(&*share.batch).arg(share.positions.len()).arg(share.keep).arg(share.among_kept.len());
             for position in &share.among_kept {
                 call = call.arg(from_end(*position));
             }
@@ -195,13 +195,16 @@ impl RedisConsumer {
         let answer = call.send(&self.link, &[]).await?.pop().ok_or_else(|| self.link.surprised())?;
         let answer = self.link.checked(answer)?;
         self.next_ack.store(number + 1, Ordering::Relaxed);
-        self.held.acknowledged(units, &shares);
+        self.held.acknowledged(&shares);
         let held = reply::list(&answer);
         let gone: Vec<&Arc<str>> = shares
             .iter()
             .zip(held)
             .filter_map(|(share, held)| (reply::int(held) == Some(0)).then_some(&share.batch))
             .collect();
+        if gone.is_empty() {
+            return Ok(vec![Settled::Applied { trimmed: 0 }; units.len()]);
+        }
         let settled = |unit: &UnitOfWork| match gone.contains(&&unit.slot.batch) {
             true => Settled::Stale,
             false => Settled::Applied { trimmed: 0 },
@@ -294,17 +297,22 @@ fn read_all(batch: &str) -> redis::Cmd {
     read
 }
 
-/// The jobs of a batch as it was just made.
+/// The jobs of a batch as it was just made: parts of one buffer.
 fn units_of<'a>(
     batch: &'a Arc<str>,
     queue: &'a Arc<str>,
     jobs: &'a [Value],
 ) -> impl Iterator<Item = UnitOfWork> + use<'a> {
-    let payloads = jobs.iter().enumerate().filter_map(|(at, job)| Some((jobs.len() - at, reply::bytes(job)?)));
-    payloads.map(|(index, payload)| UnitOfWork {
-        queue: Arc::clone(queue),
-        payload: payload.into(),
-        slot: Slot { batch: Arc::clone(batch), index },
+    let payloads = || jobs.iter().map(reply::bytes);
+    let mut buffer = Vec::with_capacity(payloads().flatten().map(<[u8]>::len).sum());
+    payloads().flatten().for_each(|payload| buffer.extend_from_slice(payload));
+    let cut = RawPayload::cut(buffer);
+    let mut from = 0;
+    payloads().enumerate().filter_map(move |(at, payload)| {
+        let part = from..from + payload?.len();
+        from = part.end;
+        let slot = Slot { batch: Arc::clone(batch), index: jobs.len() - at };
+        Some(UnitOfWork { queue: Arc::clone(queue), payload: cut(part), slot })
     })
 }
 

@@ -47,7 +47,8 @@ struct Batch {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Share {
     pub(super) batch: Arc<str>,
-    pub(super) jobs: usize,
+    /// Their positions, the largest first.
+    pub(super) positions: Vec<usize>,
     /// How many entries the batch keeps: all before them are settled with this.
     pub(super) keep: usize,
     /// Which of those kept are settled, counted from the end.
@@ -70,6 +71,11 @@ impl Batch {
     fn is_open(&self, position: usize) -> bool {
         self.is_open.get(position.wrapping_sub(1)).copied().unwrap_or(false)
     }
+}
+
+/// Whether two names are one. As a rule they are the same text in memory.
+fn is_same(one: &Arc<str>, other: &Arc<str>) -> bool {
+    Arc::ptr_eq(one, other) || one == other
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -160,7 +166,7 @@ impl Held {
     pub(super) fn shares(&self, units: &[UnitOfWork]) -> Vec<Share> {
         let mut positions: Vec<(Arc<str>, Vec<usize>)> = Vec::new();
         for unit in units {
-            match positions.iter_mut().rev().find(|(batch, _)| *batch == unit.slot.batch) {
+            match positions.iter_mut().rev().find(|(batch, _)| is_same(batch, &unit.slot.batch)) {
                 Some((_, positions)) => positions.push(unit.slot.index),
                 None => positions.push((Arc::clone(&unit.slot.batch), vec![unit.slot.index])),
             }
@@ -173,16 +179,12 @@ impl Held {
         shares.collect()
     }
 
-    /// The store has carried out `shares` of these jobs.
-    pub(super) fn acknowledged(&self, units: &[UnitOfWork], shares: &[Share]) {
+    /// The store has carried these out.
+    pub(super) fn acknowledged(&self, shares: &[Share]) {
         let mut batches = self.batches();
-        for unit in units {
-            if let Some(Some(batch)) = batches.get_mut(&unit.slot.batch) {
-                batch.close(unit.slot.index);
-            }
-        }
         for share in shares {
             if let Some(Some(batch)) = batches.get_mut(&share.batch) {
+                share.positions.iter().for_each(|position| batch.close(*position));
                 batch.kept = share.keep;
                 if batch.open == 0 {
                     batches.remove(&share.batch);
@@ -193,10 +195,9 @@ impl Held {
 }
 
 fn share(id: Arc<str>, batch: Option<&Batch>, mut positions: Vec<usize>) -> Share {
-    let jobs = positions.len();
     let Some(batch) = batch else {
         // Not known here: taken over by others, as a rule. Trims nothing, whatever is there.
-        return Share { batch: id, jobs, keep: MOST, among_kept: positions };
+        return Share { batch: id, keep: MOST, among_kept: positions.clone(), positions };
     };
     // From the head, which is the largest position, down.
     positions.sort_unstable_by(|a, b| b.cmp(a));
@@ -211,7 +212,7 @@ fn share(id: Arc<str>, batch: Option<&Batch>, mut positions: Vec<usize>) -> Shar
         keep -= 1;
     }
     let among_kept = settled.filter(|position| *position <= keep).collect();
-    Share { batch: id, jobs, keep, among_kept }
+    Share { batch: id, keep, among_kept, positions }
 }
 
 /// Batches that were asked for.
@@ -316,7 +317,7 @@ mod tests {
     fn units(len: usize, places: &[usize]) -> Vec<UnitOfWork> {
         let unit = |place: &usize| UnitOfWork {
             queue: "q".into(),
-            payload: Arc::from(&b"{}"[..]),
+            payload: b"{}".to_vec().into(),
             slot: Slot { batch: "a".into(), index: len - place },
         };
         places.iter().map(unit).collect()
@@ -325,8 +326,8 @@ mod tests {
     fn shares_of(held: &Held, units: &[UnitOfWork]) -> (usize, usize, Vec<usize>) {
         let shares = held.shares(units);
         let share = &shares[0];
-        let told = (share.jobs, share.keep, share.among_kept.clone());
-        held.acknowledged(units, &shares);
+        let told = (share.positions.len(), share.keep, share.among_kept.clone());
+        held.acknowledged(&shares);
         told
     }
 
