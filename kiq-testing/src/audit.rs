@@ -14,6 +14,9 @@ const HEALS_WITHIN: u64 = 10_000;
 /// Stands in a batch where a settled job was.
 const TOMBSTONE: &[u8] = b"\xffkiq: settled";
 
+/// Keys of kiq that hold no jobs: names of jobs, the log of operations, and copies that an operator may take back.
+const NO_JOBS: [&str; 3] = ["kiq:known", "kiq:ops", "kiq:undo:"];
+
 /// What a job was found to be, and where.
 #[derive(Clone, Debug)]
 struct Copy {
@@ -51,6 +54,9 @@ impl Census {
         keys.dedup();
         let owners: HashSet<String> = redis.smembers("kiq:owners").unwrap_or_default();
         for key in &keys {
+            if NO_JOBS.iter().any(|name| key.starts_with(name)) {
+                continue;
+            }
             let kind: String = redis::cmd("TYPE").arg(key).query(redis)?;
             let entries: Vec<Vec<u8>> = match kind.as_str() {
                 "list" if !key.ends_with("-signals") => redis.lrange(key, 0, -1)?,
