@@ -5,14 +5,15 @@ use std::time::{Duration, Instant};
 use kiq_testing::{Cause, Entry};
 
 use crate::jobs::BlockingTask;
-use crate::setup::{Bench, LONG, SHORT};
+use crate::setup::{Bench, CONCURRENCY, LONG, SHORT};
 
 /// F15: told to stop, with jobs that do not end in time.
 #[tokio::test]
 async fn long_jobs_are_given_back_at_the_deadline_and_run_next() {
     const TIMEOUT: Duration = Duration::from_secs(1);
     let b = Bench::new();
-    let long = b.stored_all(3, &b.hold()).await;
+    // One for each processor, so that none is free for the quick one.
+    let long = b.stored_all(CONCURRENCY - 1, &b.hold()).await;
     let gate = b.gate().display().to_string();
     let blocking = BlockingTask::enqueue(gate).on(&b.client).await.unwrap().jid;
     b.ledger.note(&Entry::Stored { jid: blocking.to_string() });
@@ -33,13 +34,16 @@ async fn long_jobs_are_given_back_at_the_deadline_and_run_next() {
     let inspector = kiq::Inspector::new(&b.client);
     let waiting = inspector.queue("default", 0, 10).await.unwrap();
     let waiting: Vec<_> = waiting.iter().map(|job| job.payload.as_ref().unwrap().jid().clone()).collect();
-    assert_eq!(waiting.len(), 5);
-    assert!(long.iter().chain([&blocking]).all(|jid| waiting[..4].contains(jid)), "they run next: {waiting:?}");
+    assert_eq!(waiting.len(), CONCURRENCY + 1);
+    assert!(
+        long.iter().chain([&blocking]).all(|jid| waiting[..CONCURRENCY].contains(jid)),
+        "they run next: {waiting:?}"
+    );
     b.let_go();
     let mut second = b.spawn(&b.server.url(), SHORT);
     b.settled().await;
     second.kill();
-    assert_eq!(b.audit().reruns.get(&Cause::Stopped), Some(&4));
+    assert_eq!(b.audit().reruns.get(&Cause::Stopped), Some(&CONCURRENCY));
 }
 
 /// F16: signals in every order people and platforms send them.
