@@ -1,8 +1,13 @@
 //! The other direction of `reading.rs`: kiq's inspector reads what Ruby wrote, and its acts work on Ruby.
 
+use axum::Router;
+use axum::body::Body;
+use axum::http::Request;
 use kiq::inspect::{Act, Acted, Place, Signal};
+use kiq::web::{Auth, Dashboard};
 use kiq::{Found, Inspector, JobSet};
 use serde_json::json;
+use tower::ServiceExt as _;
 
 use crate::jobs::Setup;
 use crate::ruby::{Sidekiq, enqueue, look};
@@ -117,4 +122,83 @@ async fn kiq_reads_rubys_queues_and_retries_and_acts_on_them() {
     assert_eq!(inspector.clear(&Place::Queue("waiting".to_owned())).await.unwrap(), 1);
     assert_eq!(look(&setup.server)["stats"]["enqueued"], 0);
     ruby.stop();
+}
+
+/// The dashboard over what Ruby alone wrote: each page tells of it as it is, and a process of Ruby does what is asked there.
+#[tokio::test]
+async fn the_dashboard_shows_rubys_data_and_acts_on_it() {
+    let setup = Setup::new();
+    let mut ruby = Sidekiq::start(&setup.server, &["ruby"]);
+    let later = crate::jobs::now() + 600.0;
+    let jids = enqueue(
+        &setup.server,
+        &json!([
+            {"class": "DiesInRuby", "queue": "ruby", "args": [7], "retry": 0},
+            {"class": "FailsLater", "queue": "ruby", "args": [8], "retry": 5},
+            {"class": "OnlyRuby", "queue": "ruby", "args": [1, "a"], "at": later},
+            {"class": "OnlyRuby", "queue": "waiting", "args": [2, "b <i>"], "tags": ["tenant-7"]},
+        ]),
+    );
+    ruby.next_run();
+    ruby.next_run();
+    let inspector = Inspector::new(&setup.client);
+    while inspector.stats().await.is_ok_and(|stats| (stats.dead, stats.retries) != (1, 1)) {
+        tokio::task::yield_now().await;
+    }
+    let router = Dashboard::new(&setup.client, Auth::public_i_understand()).router();
+
+    let dead = page(&router, "/dead?view=jobs").await;
+    assert!(dead.contains("DiesInRuby") && dead.contains("RuntimeError: dead in Ruby"), "{dead}");
+    let retries = page(&router, "/retries").await;
+    assert!(retries.contains("FailsLater") && retries.contains("1 retr"), "{retries}");
+    assert!(page(&router, "/scheduled?view=jobs").await.contains("OnlyRuby"));
+    let queue = page(&router, "/queues/waiting").await;
+    assert!(queue.contains("OnlyRuby") && queue.contains("b &#60;i&#62;") && queue.contains("tenant-7"), "{queue}");
+    let busy = page(&router, "/busy?view=processes").await;
+    assert!(busy.contains(&ruby.pid().to_string()), "{busy}");
+    for (jid, class) in jids.iter().zip(["DiesInRuby", "FailsLater", "OnlyRuby", "OnlyRuby"]) {
+        let job = page(&router, &format!("/jobs/{jid}")).await;
+        assert!(job.contains(class), "{job}");
+    }
+    let stats: serde_json::Value = serde_json::from_str(&page(&router, "/stats").await).unwrap();
+    let seen = look(&setup.server);
+    for field in ["processed", "failed", "scheduled_size", "retry_size", "dead_size", "enqueued", "processes_size"] {
+        let ours = stats["sidekiq"].get(field.trim_end_matches("_size")).or(stats["sidekiq"].get(field));
+        if let (Some(ours), Some(rubys)) = (ours, seen["stats"].get(field)) {
+            assert_eq!(ours, rubys, "{field} of {stats}");
+        }
+    }
+    assert_eq!(stats["sidekiq"]["dead"], 1, "{stats}");
+
+    // Its forms: the dead job runs again, and Ruby stops when it is told to.
+    post(&router, &format!("/jobs/{}/retry", jids[0])).await;
+    assert_eq!(ruby.next_run()["item"]["jid"], json!(jids[0]));
+    let identity = inspector.processes().await.unwrap()[0].identity.clone();
+    post(&router, &format!("/processes/{identity}/stop")).await;
+    ruby.wait_for_its_end();
+}
+
+async fn page(router: &Router, path: &str) -> String {
+    ask(router, Request::get(path).header("host", "localhost").body(Body::empty()).unwrap()).await
+}
+
+async fn post(router: &Router, path: &str) {
+    let token = "0123456789abcdef0123456789abcdef";
+    let request = Request::post(path)
+        .header("host", "localhost")
+        .header("sec-fetch-site", "same-origin")
+        .header("cookie", format!("kiq_session={token}"))
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(Body::from(format!("token={token}")));
+    ask(router, request.unwrap()).await;
+}
+
+async fn ask(router: &Router, request: Request<Body>) -> String {
+    let path = request.uri().to_string();
+    let response = router.clone().oneshot(request).await.unwrap();
+    let status = response.status();
+    let bytes = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
+    let text = String::from_utf8(bytes.to_vec()).unwrap();
+    assert!(status.is_success() || status.is_redirection(), "{path}: {status} {text}");
+    text
 }
