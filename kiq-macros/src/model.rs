@@ -57,7 +57,7 @@ pub(crate) enum KeptAs {
 pub(crate) enum Absent {
     Mistake,
     Default,
-    Value(Expr),
+    Value(Box<Expr>),
 }
 
 /// Understands options and function.
@@ -205,12 +205,12 @@ fn read_arg(attr: &Attribute, marks: &mut Marks, mistakes: &mut Mistakes) {
     for entry in parse::options(inside, mistakes) {
         match entry {
             Entry::Option(key, Value::Nothing) if key == "default" => marks.default = Some(Absent::Default),
-            Entry::Option(key, Value::Expr(value)) if key == "default" => marks.default = Some(Absent::Value(*value)),
+            Entry::Option(key, Value::Expr(value)) if key == "default" => marks.default = Some(Absent::Value(value)),
             // `default = []` is a value like any other.
             Entry::Option(key, Value::List(inside, span)) if key == "default" => {
                 let list = quote::quote_spanned!(span=> [#inside]);
                 match syn::parse2(list) {
-                    Ok(value) => marks.default = Some(Absent::Value(value)),
+                    Ok(value) => marks.default = Some(Absent::Value(Box::new(value))),
                     Err(error) => mistakes.add(error),
                 }
             }

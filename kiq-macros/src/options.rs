@@ -91,14 +91,14 @@ pub(crate) struct Options {
 
 pub(crate) enum Name {
     Literal(String),
-    Const(Expr),
+    Const(Box<Expr>),
 }
 
 pub(crate) enum Retry {
     Default,
     Never,
     Count(u32),
-    Const(Expr),
+    Const(Box<Expr>),
     For(Time),
 }
 
@@ -110,12 +110,12 @@ pub(crate) enum OnArgError {
 
 pub(crate) enum Time {
     Millis(u64),
-    Const(Expr),
+    Const(Box<Expr>),
 }
 
 pub(crate) enum Texts {
     List(Vec<Expr>),
-    Const(Expr),
+    Const(Box<Expr>),
 }
 
 /// What shall become of a job that failed with some error.
@@ -311,7 +311,7 @@ impl Reader<'_> {
                 _ => self.mistakes.on(&count, format!("`retry` may be at most {MAX_RETRIES}")),
             },
             Some(other) => self.mistakes.on(&other, format!("`retry` {TAKES}")),
-            None => self.options.retry = Some(Retry::Const(value)),
+            None => self.options.retry = Some(Retry::Const(Box::new(value))),
         }
     }
 
@@ -389,7 +389,7 @@ impl Reader<'_> {
             }
             Some(Lit::Str(text)) => self.mistakes.on(&text, name::JOB_NAME_RULE),
             Some(other) => self.mistakes.on(&other, format!("`name` {TAKES}")),
-            None => self.options.name = Some(Name::Const(value)),
+            None => self.options.name = Some(Name::Const(Box::new(value))),
         }
     }
 
@@ -457,7 +457,7 @@ impl Reader<'_> {
             Some(_) => format!("`{key}` {takes}"),
             None => {
                 let span = value.span();
-                return Some((Time::Const(value), span));
+                return Some((Time::Const(Box::new(value)), span));
             }
         };
         self.mistakes.on(&value, message);
@@ -498,7 +498,7 @@ impl Reader<'_> {
                     self.mistakes.on(&other, format!("`{key}` {takes}"));
                     None
                 }
-                None => Some(Texts::Const(*value)),
+                None => Some(Texts::Const(value)),
             },
             Value::Arguments(_) | Value::Nothing => {
                 self.mistakes.on(&key, format!("`{key}` {takes}"));
